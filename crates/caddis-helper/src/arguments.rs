@@ -1,0 +1,332 @@
+//! The request, as the command line gives it. Pure, and the only thing of the caller's that is parsed.
+
+use caddis_policy::EnvName;
+use std::ffi::OsString;
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+/// What is asked, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// What to do.
+    pub verb: Verb,
+    /// `--for`: for this user, asked by root.
+    pub target: Option<Target>,
+    /// `--name`: the user's login name, believed only if root says so.
+    pub login: Option<String>,
+    /// `--all`: for every user, asked by root.
+    pub everybody: bool,
+}
+
+/// A user in numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The user.
+    pub uid: u32,
+    /// The groups; the first one is the primary one.
+    pub gids: Vec<u32>,
+}
+
+/// The verbs, one for each thing that needs root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verb {
+    /// Run a command in an environment.
+    Session(Session),
+    /// Make an environment, or a copy of one.
+    New {
+        /// Its name.
+        name: EnvName,
+        /// The one to copy.
+        from: Option<EnvName>,
+    },
+    /// Remove environments.
+    Remove {
+        /// Their names.
+        names: Vec<EnvName>,
+        /// Also with sessions in them.
+        force: bool,
+    },
+    /// List environments.
+    List,
+    /// List processes.
+    Ps {
+        /// Of this environment only.
+        name: Option<EnvName>,
+    },
+    /// End an environment's processes.
+    Stop {
+        /// Which; `None`: every one.
+        name: Option<EnvName>,
+    },
+    /// Show or change settings.
+    Config {
+        /// Of which environment.
+        name: EnvName,
+        /// What to show or change.
+        setting: Setting,
+    },
+    /// Check the host.
+    Check,
+    /// Build the veil again.
+    Veil,
+}
+
+/// A session to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The environment.
+    pub name: EnvName,
+    /// As whom.
+    pub who: Role,
+    /// The user's home directory.
+    pub home: Option<PathBuf>,
+    /// The user's login shell.
+    pub shell: Option<OsString>,
+    /// Where to start.
+    pub directory: Option<PathBuf>,
+    /// Give the command a terminal session of its own.
+    pub own_terminal: bool,
+    /// Only print the plan.
+    pub dry_run: bool,
+    /// The command; empty: a login shell.
+    pub command: Vec<OsString>,
+}
+
+/// As whom a command runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The user.
+    User,
+    /// Container root.
+    Root,
+    /// Whom the environment's settings name.
+    Login,
+}
+
+/// What `config` asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Setting {
+    /// All of them.
+    ShowAll,
+    /// One.
+    Show(String),
+    /// Change one; an empty value unsets it.
+    Change(String, String),
+}
+
+/// Why a request could not be understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArgumentError(String);
+
+impl fmt::Display for ArgumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The options and operands before `--`, while they are taken apart.
+#[derive(Default)]
+struct Parts {
+    env: Option<EnvName>,
+    role: Option<Role>,
+    home: Option<PathBuf>,
+    shell: Option<OsString>,
+    directory: Option<PathBuf>,
+    login: Option<String>,
+    target: Option<Target>,
+    from: Option<EnvName>,
+    force: bool,
+    every: bool,
+    everybody: bool,
+    own_terminal: bool,
+    dry_run: bool,
+    operands: Vec<OsString>,
+    command: Vec<OsString>,
+}
+
+/// Takes the command line (without the program's name) apart.
+pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
+    let mut arguments = arguments.into_iter();
+    let verb = text(arguments.next().ok_or_else(|| wrong("no verb is given"))?)?;
+    let (allowed, operands): (&[&str], _) = match verb.as_str() {
+        "session" => (
+            &[
+                "--env",
+                "--as",
+                "--home",
+                "--shell",
+                "--cwd",
+                "--ctty",
+                "--dry-run",
+            ],
+            0..=0,
+        ),
+        "new" => (&["--from"], 1..=1),
+        "remove" => (&["--force"], 1..=usize::MAX),
+        "list" => (&["--all"], 0..=0),
+        "ps" => (&["--all"], 0..=1),
+        "stop" => (&["--every", "--all"], 0..=1),
+        "config" => (&[], 1..=2),
+        "check" | "veil" => (&[], 0..=0),
+        other => return Err(wrong(format!("there is no verb {other:?}"))),
+    };
+    let mut parts = Parts::default();
+    while let Some(argument) = arguments.next() {
+        if argument == "--" && verb == "session" {
+            parts.command = arguments.by_ref().collect();
+            break;
+        }
+        if !argument.as_bytes().starts_with(b"-") {
+            parts.operands.push(argument);
+            continue;
+        }
+        let option = text(argument)?;
+        if !allowed.contains(&option.as_str()) && option != "--for" && option != "--name" {
+            return Err(wrong(format!("{verb} has no option {option:?}")));
+        }
+        parts.option(&option, &mut arguments)?;
+    }
+    if !operands.contains(&parts.operands.len()) {
+        return Err(wrong(format!("{verb} takes another number of operands")));
+    }
+    parts.request(&verb)
+}
+
+impl Parts {
+    fn option(
+        &mut self,
+        option: &str,
+        arguments: &mut impl Iterator<Item = OsString>,
+    ) -> Result<(), ArgumentError> {
+        let mut value = || {
+            arguments
+                .next()
+                .ok_or_else(|| wrong(format!("{option} needs a value")))
+        };
+        match option {
+            "--env" => self.env = Some(name(value()?)?),
+            "--from" => self.from = Some(name(value()?)?),
+            "--as" => {
+                self.role = Some(match text(value()?)?.as_str() {
+                    "user" => Role::User,
+                    "root" => Role::Root,
+                    "login" => Role::Login,
+                    other => return Err(wrong(format!("--as {other:?}: user, root or login"))),
+                });
+            }
+            "--home" => self.home = Some(path(option, value()?)?),
+            "--cwd" => self.directory = Some(path(option, value()?)?),
+            "--shell" => self.shell = Some(path(option, value()?)?.into_os_string()),
+            "--name" => self.login = Some(text(value()?)?),
+            "--for" => self.target = Some(target(&text(value()?)?)?),
+            "--force" => self.force = true,
+            "--every" => self.every = true,
+            "--all" => self.everybody = true,
+            "--ctty" => self.own_terminal = true,
+            _ => self.dry_run = true,
+        }
+        Ok(())
+    }
+
+    fn request(mut self, verb: &str) -> Result<Request, ArgumentError> {
+        let mut operands = std::mem::take(&mut self.operands).into_iter();
+        let mut one = || operands.next().map(name).transpose();
+        let required = |name: Option<EnvName>| name.ok_or_else(|| wrong("no name is given"));
+        let verb = match verb {
+            "session" => Verb::Session(Session {
+                name: required(self.env.or(EnvName::parse(b"default").ok()))?,
+                who: self.role.unwrap_or(Role::User),
+                home: self.home,
+                shell: self.shell,
+                directory: self.directory,
+                own_terminal: self.own_terminal,
+                dry_run: self.dry_run,
+                command: self.command,
+            }),
+            "new" => Verb::New {
+                name: required(one()?)?,
+                from: self.from,
+            },
+            "remove" => Verb::Remove {
+                names: operands.map(name).collect::<Result<_, _>>()?,
+                force: self.force,
+            },
+            "list" => Verb::List,
+            "ps" => Verb::Ps { name: one()? },
+            "stop" => {
+                let name = one()?;
+                if name.is_some() == (self.every || self.everybody) {
+                    return Err(wrong("stop needs a name, --every or --all"));
+                }
+                Verb::Stop { name }
+            }
+            "config" => Verb::Config {
+                name: required(one()?)?,
+                setting: operands.next().map_or(Ok(Setting::ShowAll), setting)?,
+            },
+            "check" => Verb::Check,
+            _ => Verb::Veil,
+        };
+        Ok(Request {
+            verb,
+            target: self.target,
+            login: self.login,
+            everybody: self.everybody,
+        })
+    }
+}
+
+fn setting(operand: OsString) -> Result<Setting, ArgumentError> {
+    let operand = text(operand)?;
+    Ok(match operand.split_once('=') {
+        Some((key, value)) => Setting::Change(key.to_owned(), value.to_owned()),
+        None => Setting::Show(operand),
+    })
+}
+
+/// `UID:GID[,GID…]`.
+fn target(value: &str) -> Result<Target, ArgumentError> {
+    let bad = || wrong(format!("--for {value:?}: UID:GID[,GID...] is wanted"));
+    let (uid, gids) = value.split_once(':').ok_or_else(bad)?;
+    let uid = uid.parse().map_err(|_| bad())?;
+    let gids: Vec<u32> = gids
+        .split(',')
+        .map(str::parse)
+        .collect::<Result<_, _>>()
+        .map_err(|_| bad())?;
+    // The kernel takes -1 for "leave as it is", which must not reach setresuid.
+    if uid == u32::MAX || gids.contains(&u32::MAX) {
+        Err(bad())
+    } else {
+        Ok(Target { uid, gids })
+    }
+}
+
+fn name(value: OsString) -> Result<EnvName, ArgumentError> {
+    EnvName::parse(value.as_bytes())
+        .map_err(|error| wrong(format!("environment name {value:?}: {error}")))
+}
+
+fn path(option: &str, value: OsString) -> Result<PathBuf, ArgumentError> {
+    if value.as_bytes().starts_with(b"/") && value.len() < 4096 {
+        Ok(PathBuf::from(value))
+    } else {
+        Err(wrong(format!(
+            "{option} {value:?}: an absolute path of less than 4096 bytes is wanted"
+        )))
+    }
+}
+
+fn text(value: OsString) -> Result<String, ArgumentError> {
+    String::from_utf8(value.into_vec()).map_err(|error| {
+        wrong(format!(
+            "{:?} is not UTF-8",
+            String::from_utf8_lossy(error.as_bytes())
+        ))
+    })
+}
+
+fn wrong(message: impl Into<String>) -> ArgumentError {
+    ArgumentError(message.into())
+}

@@ -1,0 +1,65 @@
+//! Called inside an environment, the setuid bit makes this program container root: `caddis root`
+//! needs nothing else. Everything but running a command is for the host.
+
+use crate::arguments::{Request, Role, Verb};
+use crate::caller::inside_owner;
+use crate::sanitise::CallersState;
+use crate::variables::Variables;
+use crate::verbs::session::choices;
+use caddis_view::error::Context;
+use caddis_view::{Command, Error, execute_inside};
+use rustix::process::{getgid, getuid};
+use std::path::PathBuf;
+
+/// Runs the command of a `session` request.
+pub(crate) fn session(request: Request, state: CallersState) -> Result<u8, Error> {
+    let mut variables = Variables::from_caller();
+    let here = variables
+        .get("CADDIS_ENV")
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let refused = |what: &str| {
+        Err(Error::refused(
+            what,
+            "here",
+            format!("this is inside the environment \"{here}\""),
+        )
+        .hint("leave it first (`exit`), then try again on the host"))
+    };
+    let Verb::Session(session) = request.verb else {
+        return refused("do that");
+    };
+    if session.name.as_str() != here {
+        return refused("enter another environment");
+    }
+    let uid = getuid();
+    // A daemon inside that runs under an id of its own is not to become container root this way.
+    if !uid.is_root() && inside_owner() != Some(uid) {
+        let reason = "only the environment's user may";
+        return Err(Error::refused(
+            "become",
+            format!("root as uid {}", uid.as_raw()),
+            reason,
+        ));
+    }
+    let root = session.who == Role::Root;
+    if root {
+        variables.become_root();
+    }
+    let command = Command {
+        root,
+        choices: choices(&session, root)?,
+        variables: variables.into_strings(),
+        directory: None,
+        home: PathBuf::from("/"),
+        umask: state.umask,
+        limits: state.limits,
+        mask: caddis_sys::block_all().doing("block", || "signals")?,
+        own_terminal: false,
+        own_keyring: false,
+    };
+    let (status, error) = execute_inside(uid.as_raw(), getgid().as_raw(), &command);
+    crate::output::error(&error);
+    Ok(status)
+}

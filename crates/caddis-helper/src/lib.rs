@@ -1,0 +1,84 @@
+//! The setuid program of Caddis, as a library so that its pure parts can be fuzzed.
+//!
+//! Read it in this order: [`run`] below, `sanitise` (what the caller may have prepared for us),
+//! [`arguments`] (what is asked), `caller` (who asks, and for whom), then a file per verb in `verbs`.
+//! It is root from its start; the comments in `caddis_view` say where each process that goes on
+//! gives that up.
+
+#![forbid(unsafe_code)]
+
+pub mod arguments;
+mod caller;
+mod host;
+mod inside;
+mod log;
+mod output;
+mod processes;
+mod sanitise;
+mod variables;
+mod verbs;
+
+use arguments::{Request, Verb};
+use caddis_view::Error;
+use sanitise::CallersState;
+use std::ffi::OsString;
+
+/// Exit status: Caddis itself failed, as in docker(1) and env(1).
+const FAILED: u8 = 125;
+
+/// The program. Returns its exit status.
+#[must_use]
+pub fn run() -> u8 {
+    let state = match sanitise::sanitise() {
+        Ok(state) => state,
+        Err(error) => return fail(&error),
+    };
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let request = match arguments::parse(arguments) {
+        Ok(request) => request,
+        Err(error) => {
+            return fail(
+                &Error::refused("understand", "the request", error)
+                    .hint("this program is called by `caddis`; see `caddis --help`"),
+            );
+        }
+    };
+    let result = match caller::place() {
+        caller::Place::Host => on_host(request, state),
+        caller::Place::Inside => inside::session(request, state),
+        caller::Place::NotSetuid => Err(Error::refused(
+            "start",
+            "caddis-helper",
+            "it is not installed setuid root, or lies on a file system mounted nosuid",
+        )
+        .hint("the administrator can run `caddis doctor` and `make install`")),
+    };
+    result.unwrap_or_else(|error| fail(&error))
+}
+
+fn on_host(request: Request, state: CallersState) -> Result<u8, Error> {
+    caller::own_group()?;
+    let policy = host::policy()?;
+    if request.verb == Verb::Veil {
+        return verbs::veil::run(&policy);
+    }
+    let whom = caller::Whom::of(&request)?;
+    match request.verb {
+        Verb::Session(session) => verbs::session::run(&policy, &whom, session, state),
+        Verb::New { name, from } => verbs::new::run(&policy, &whom, &name, from.as_ref()),
+        Verb::Remove { names, force } => verbs::remove::run(&policy, &whom, &names, force),
+        Verb::List => verbs::list::run(&policy, &whom),
+        Verb::Ps { name } => verbs::ps::run(&policy, &whom, name.as_ref()),
+        Verb::Stop { name } => verbs::stop::run(&policy, &whom, name.as_ref()),
+        Verb::Config { name, setting } => verbs::config::run(&policy, &whom, &name, &setting),
+        Verb::Check => verbs::check::run(&policy, &whom),
+        Verb::Veil => Ok(0),
+    }
+}
+
+/// Tells the caller, and the system log: a refusal is something an administrator may want to see.
+fn fail(error: &Error) -> u8 {
+    output::error(error);
+    log::refusal(error);
+    FAILED
+}

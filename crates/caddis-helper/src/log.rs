@@ -1,0 +1,51 @@
+//! One line in the system log for each start, join and refusal; see syslog(3) for the form.
+
+use crate::output::printable;
+use caddis_view::Error;
+use rustix::net::{
+    AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sendto, socket_with,
+};
+
+/// Facility authpriv, as for sudo and su; severities info and notice.
+const INFO: u32 = (10 << 3) | 6;
+const NOTICE: u32 = (10 << 3) | 5;
+
+/// A session has begun: `what` is "start" or "join".
+pub(crate) fn session(what: &str, uid: u32, environment: &str, role: &str) {
+    let caller = rustix::process::getuid().as_raw();
+    let by = if caller == uid {
+        String::new()
+    } else {
+        format!(" by={caller}")
+    };
+    send(
+        INFO,
+        &format!("{what} uid={uid} env={environment} as={role}{by}"),
+    );
+}
+
+/// Something was refused or has failed.
+pub(crate) fn refusal(error: &Error) {
+    let uid = rustix::process::getuid().as_raw();
+    send(NOTICE, &format!("refused uid={uid}: {error}"));
+}
+
+/// A log that nobody reads, or that is full, must not keep anybody out: it is tried once.
+fn send(priority: u32, text: &str) {
+    let send = || -> rustix::io::Result<()> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+        let pid = std::process::id();
+        let line = format!("<{priority}>caddis[{pid}]: {}", printable(text));
+        let end = line.floor_char_boundary(2000);
+        let line = line[..end].as_bytes();
+        sendto(
+            &socket,
+            line,
+            SendFlags::NOSIGNAL,
+            &SocketAddrUnix::new("/dev/log")?,
+        )?;
+        Ok(())
+    };
+    let _ = send();
+}

@@ -1,0 +1,74 @@
+//! What the caller reads: messages on stderr, lines of fields on stdout.
+
+use caddis_view::Error;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::os::fd::AsFd;
+
+/// Prints `caddis: …` and the hint. A message that cannot be written changes nothing.
+pub(crate) fn error(error: &Error) {
+    let mut text = format!("caddis: {}\n", printable(&error.to_string()));
+    if let Some(hint) = &error.hint {
+        let _ = writeln!(text, "  hint: {}", printable(hint));
+    }
+    let _ = rustix::io::write(rustix::stdio::stderr().as_fd(), text.as_bytes());
+}
+
+/// A message that does not end the request.
+pub(crate) fn warn(text: &str) {
+    let text = format!("caddis: {}\n", printable(text));
+    let _ = rustix::io::write(rustix::stdio::stderr().as_fd(), text.as_bytes());
+}
+
+/// Names of the user's may hold control characters, which must not reach an administrator's terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|one| {
+            let escaped: Box<dyn Iterator<Item = char>> = if one.is_control() {
+                Box::new(one.escape_default())
+            } else {
+                Box::new(std::iter::once(one))
+            };
+            escaped
+        })
+        .collect()
+}
+
+/// Prints a line of `key=value` fields, separated by tabs; values are percent-encoded.
+pub(crate) fn line(fields: &[(&str, &str)]) {
+    let fields: Vec<String> = fields
+        .iter()
+        .map(|(key, value)| format!("{key}={}", encode(value.as_bytes())))
+        .collect();
+    plain(&fields.join("\t"));
+}
+
+/// Prints a line as it is.
+pub(crate) fn plain(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Percent-encodes what is not printable ASCII.
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for byte in bytes {
+        match byte {
+            b'%' | 0..0x20 | 0x7f.. => {
+                let _ = write!(text, "%{byte:02X}");
+            }
+            other => text.push(char::from(*other)),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_would_obey_is_printed() {
+        assert_eq!(encode(b"a\tb%\x1b[\xff c"), "a%09b%25%1B[%FF c");
+        assert_eq!(printable("a\x1b[31m\n"), "a\\u{1b}[31m\\n");
+    }
+}

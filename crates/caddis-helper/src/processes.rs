@@ -1,0 +1,136 @@
+//! The processes of instances, as the host's `/proc` shows them.
+
+use caddis_view::Instance;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+/// A process on the host.
+#[derive(Debug, Clone)]
+pub(crate) struct Process {
+    /// Its id on the host.
+    pub(crate) host: i32,
+    /// Its ids in the pid namespaces below, outermost first.
+    inner: Vec<i32>,
+    parent: i32,
+    pid_namespace: u64,
+    /// Its user, as the host sees it.
+    pub(crate) uid: u32,
+    /// Its terminal, as the kernel encodes it; 0: none.
+    pub(crate) terminal: u64,
+    /// When it started, in seconds since the boot.
+    pub(crate) started: u64,
+}
+
+impl Process {
+    /// Its id in the environment.
+    pub(crate) fn inside(&self) -> i32 {
+        self.inner.first().copied().unwrap_or(0)
+    }
+
+    /// Its command line, its name if it has none; bytes as the process left them.
+    pub(crate) fn command(&self) -> Vec<u8> {
+        let read = |file| fs::read(format!("/proc/{}/{file}", self.host)).unwrap_or_default();
+        let mut line = read("cmdline");
+        while line.last() == Some(&0) {
+            line.pop();
+        }
+        if line.is_empty() {
+            return [b"[", read("comm").trim_ascii_end(), b"]"].concat();
+        }
+        line.iter()
+            .map(|byte| if *byte == 0 { b' ' } else { *byte })
+            .collect()
+    }
+}
+
+/// All processes of the host, by their id.
+pub(crate) fn all() -> BTreeMap<i32, Process> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return BTreeMap::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|pid| Some((pid, read(pid)?)))
+        .collect()
+}
+
+/// Ticks of `/proc/PID/stat` in a second: `USER_HZ`, which is 100 on every Linux.
+const TICKS: u64 = 100;
+
+fn read(pid: i32) -> Option<Process> {
+    let namespace = fs::metadata(format!("/proc/{pid}/ns/pid")).ok()?.ino();
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status).into_owned();
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
+    let stat: Vec<&str> = std::str::from_utf8(&stat[after_name..])
+        .ok()?
+        .split_ascii_whitespace()
+        .collect();
+    Some(Process {
+        host: pid,
+        inner: field("NSpid:")?
+            .split_ascii_whitespace()
+            .skip(1)
+            .filter_map(|id| id.parse().ok())
+            .collect(),
+        parent: field("PPid:")?.trim().parse().ok()?,
+        pid_namespace: namespace,
+        uid: field("Uid:")?
+            .split_ascii_whitespace()
+            .next()?
+            .parse()
+            .ok()?,
+        terminal: stat.get(4)?.parse().unwrap_or(0),
+        started: stat.get(19)?.parse::<u64>().ok()? / TICKS,
+    })
+}
+
+/// The processes of `instance` without process 1, those of pid namespaces nested in it as well; and
+/// for each the first process of its session, if it has one.
+pub(crate) fn of_instance<'a>(
+    all: &'a BTreeMap<i32, Process>,
+    instance: &Instance,
+) -> Vec<(&'a Process, Option<i32>)> {
+    let first = instance.pid.as_raw_nonzero().get();
+    let Some(init) = all.get(&first) else {
+        return Vec::new();
+    };
+    let belongs = |process: &Process| {
+        let mut one = Some(process);
+        for _ in 0..all.len() {
+            match one {
+                Some(process) if process.pid_namespace == init.pid_namespace => return true,
+                Some(process) => one = all.get(&process.parent),
+                None => return false,
+            }
+        }
+        false
+    };
+    let members: BTreeMap<i32, &Process> = all
+        .iter()
+        .filter(|(pid, process)| **pid != first && belongs(process))
+        .map(|(pid, process)| (*pid, process))
+        .collect();
+    members
+        .values()
+        .map(|process| (*process, session(&members, process, first)))
+        .collect()
+}
+
+/// Goes up from a process to the one whose parent is outside of the instance: the first process of
+/// its session. A daemon that has left its session is process 1's child instead.
+fn session(members: &BTreeMap<i32, &Process>, process: &Process, first: i32) -> Option<i32> {
+    let mut one = process;
+    for _ in 0..members.len() {
+        match members.get(&one.parent) {
+            Some(parent) => one = parent,
+            None if one.parent == first => return None,
+            None => return Some(one.inside()),
+        }
+    }
+    None
+}

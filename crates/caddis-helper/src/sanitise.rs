@@ -1,0 +1,60 @@
+//! What a caller may have prepared for a setuid program, undone: descriptors, signals, limits, mask.
+//! What belongs to the command, not to us, is kept to be given back.
+//!
+//! The standard library has already opened `/dev/null` on closed descriptors 0, 1 and 2, so that no
+//! file of ours becomes somebody's standard output; the environment is never looked at but by
+//! `variables`, and reaches us with every name changed.
+
+use caddis_sys::{close_from, default_actions, ignore};
+use caddis_view::Error;
+use caddis_view::error::Context;
+use rustix::fs::Mode;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
+use rustix::process::{getrlimit, set_dumpable_behavior, setrlimit, umask};
+
+/// The parts of the caller's process state that the command gets.
+#[derive(Debug)]
+pub(crate) struct CallersState {
+    pub(crate) umask: Mode,
+    pub(crate) limits: Vec<(Resource, Rlimit)>,
+}
+
+/// Limits that would make us fail half-way if they were very low, and what we need.
+const NEEDED: [(Resource, u64); 2] = [(Resource::Nofile, 1024), (Resource::Fsize, 1 << 40)];
+
+pub(crate) fn sanitise() -> Result<CallersState, Error> {
+    close_from(3).doing("close", || "the caller's descriptors")?;
+    // Setuid programs are so already; this one is also run by root.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).doing("prctl", || "PR_SET_DUMPABLE")?;
+    let umask = umask(Mode::from_raw_mode(0o022));
+    // SIGCHLD ignored would lose a child's status; SIGXFSZ would end us where an error can be told.
+    default_actions(&[Signal::CHILD.as_raw()]);
+    ignore(Signal::XFSZ.as_raw());
+    Ok(CallersState {
+        umask,
+        limits: raise_limits(),
+    })
+}
+
+/// Raises soft limits as far as the hard ones allow, and returns what they were. A hard limit that is
+/// too low shows in the message of what fails.
+fn raise_limits() -> Vec<(Resource, Rlimit)> {
+    let mut former = Vec::new();
+    for (resource, needed) in NEEDED {
+        let limit = getrlimit(resource);
+        if limit.current.is_some_and(|current| current < needed) {
+            let current = match limit.maximum {
+                Some(maximum) => Some(maximum.min(needed)),
+                None => Some(needed),
+            };
+            let raised = Rlimit {
+                current,
+                maximum: limit.maximum,
+            };
+            if setrlimit(resource, raised).is_ok() {
+                former.push((resource, limit));
+            }
+        }
+    }
+    former
+}

@@ -1,0 +1,34 @@
+//! `new`: makes an environment, or a copy of one.
+
+use crate::caller::Whom;
+use crate::host::RUN;
+use caddis_policy::{EnvName, Policy};
+use caddis_view::store::Environments;
+use caddis_view::{Error, Runtime};
+use rustix::io::Errno;
+use std::path::Path;
+
+pub(crate) fn run(
+    policy: &Policy,
+    whom: &Whom,
+    name: &EnvName,
+    from: Option<&EnvName>,
+) -> Result<u8, Error> {
+    let identity = whom.identity(policy)?;
+    let environments = Environments::of(&policy.storage.state, identity.uid, true)?
+        .ok_or_else(|| Error::kernel("open", "the environments of the user", Errno::NOENT))?;
+    environments.remove_leftovers()?;
+    if let Some(from) = from {
+        // Nothing may change while it is copied: half a package database is worse than none.
+        let runtime = Runtime::lock(Path::new(RUN), identity.uid, from)?;
+        super::stop::end_idle(policy, &runtime, "copy", from)?;
+        environments.copy(from, name)?;
+    } else if !environments.create(name)? {
+        return Err(Error::refused(
+            "create the environment",
+            name,
+            "it exists already",
+        ));
+    }
+    Ok(0)
+}

@@ -1,0 +1,89 @@
+//! `ps`: the processes of environments, a line each.
+
+use crate::caller::Whom;
+use crate::host::RUN;
+use crate::output::{encode, plain};
+use crate::processes;
+use caddis_policy::{EnvName, IdRange, Policy, id_range};
+use caddis_view::store::{Environments, missing};
+use caddis_view::{Error, Runtime};
+use std::path::Path;
+
+pub(crate) fn run(policy: &Policy, whom: &Whom, only: Option<&EnvName>) -> Result<u8, Error> {
+    let uids = whom.uids(policy)?;
+    let all = processes::all();
+    let booted = boot_time();
+    for uid in uids {
+        let range = range(policy, uid);
+        let environments = Environments::of(&policy.storage.state, uid, false)?;
+        let mut names = match &environments {
+            Some(environments) => environments.names()?,
+            None => Vec::new(),
+        };
+        if let Some(only) = only {
+            names.retain(|name| name == only);
+            if names.is_empty() {
+                return Err(missing(only));
+            }
+        }
+        for name in names {
+            let Some(instance) = Runtime::peek(Path::new(RUN), uid, &name)? else {
+                continue;
+            };
+            for (process, session) in processes::of_instance(&all, &instance) {
+                let user = inside(process.uid, uid, range.as_ref());
+                let session = session.map_or("-".to_owned(), |pid| pid.to_string());
+                plain(&format!(
+                    "uid={uid}\tenv={name}\tpid={}\thost={}\tuser={user}\tsession={session}\t\
+                     tty={}\tstart={}\tcommand={}",
+                    process.inside(),
+                    process.host,
+                    terminal(process.terminal),
+                    booted + process.started,
+                    encode(&process.command()),
+                ));
+            }
+        }
+    }
+    Ok(0)
+}
+
+/// The id inside of the host's user `host`.
+fn inside(host: u32, owner: u32, range: Option<&IdRange>) -> u32 {
+    match range {
+        Some(range)
+            if host != owner && (0..=0xffff).contains(&host.wrapping_sub(range.uid_start)) =>
+        {
+            host - range.uid_start
+        }
+        _ => host,
+    }
+}
+
+fn range(policy: &Policy, uid: u32) -> Option<IdRange> {
+    let subuid = crate::host::sub_ids("/etc/subuid").ok()?;
+    let subgid = crate::host::sub_ids("/etc/subgid").ok()?;
+    let name = crate::host::local_name("/etc/passwd", uid);
+    id_range(&policy.ids, uid, name.as_deref(), &subuid, &subgid).ok()
+}
+
+/// The name of a terminal by its number, see "tty_nr" in proc_pid_stat(5); pseudo-terminals have the
+/// major numbers 136 to 143.
+fn terminal(number: u64) -> String {
+    let major = (number >> 8) & 0xfff;
+    let minor = (number & 0xff) | ((number >> 12) & 0xfff00);
+    match major {
+        136..=143 => format!("pts/{}", (major - 136) * 256 + minor),
+        4 => format!("tty{minor}"),
+        _ => "-".to_owned(),
+    }
+}
+
+/// When the machine was started, in seconds since 1970.
+fn boot_time() -> u64 {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    stat.lines()
+        .find_map(|line| line.strip_prefix("btime "))
+        .and_then(|seconds| seconds.trim().parse().ok())
+        .unwrap_or(0)
+}

@@ -1,0 +1,58 @@
+//! `stop`: ends all processes of an environment.
+
+use crate::caller::Whom;
+use crate::host::RUN;
+use caddis_policy::{EnvName, Policy};
+use caddis_view::store::{Environments, missing};
+use caddis_view::{Error, Runtime};
+use std::path::Path;
+
+pub(crate) fn run(policy: &Policy, whom: &Whom, name: Option<&EnvName>) -> Result<u8, Error> {
+    for uid in whom.uids(policy)? {
+        let environments = Environments::of(&policy.storage.state, uid, false)?;
+        let names = match (&environments, name) {
+            (Some(environments), Some(name)) if environments.open(name)?.is_some() => {
+                vec![name.clone()]
+            }
+            (_, Some(name)) => return Err(missing(name)),
+            (Some(environments), None) => environments.names()?,
+            (None, None) => Vec::new(),
+        };
+        for name in &names {
+            stop(policy, uid, name)?;
+        }
+    }
+    Ok(0)
+}
+
+fn stop(policy: &Policy, uid: u32, name: &EnvName) -> Result<(), Error> {
+    if Runtime::peek(Path::new(RUN), uid, name)?.is_none() {
+        return Ok(());
+    }
+    let runtime = Runtime::lock(Path::new(RUN), uid, name)?;
+    match runtime.running()? {
+        Some(instance) => runtime.stop(&instance, policy.session.stop_grace),
+        None => Ok(()),
+    }
+}
+
+/// Ends an instance that only lingers, under its lock; refuses to `operation` one with sessions.
+pub(crate) fn end_idle(
+    policy: &Policy,
+    runtime: &Runtime,
+    operation: &str,
+    name: &EnvName,
+) -> Result<(), Error> {
+    while let Some(instance) = runtime.running()? {
+        if runtime.has_sessions()? {
+            let object = format!("the environment \"{name}\"");
+            return Err(
+                Error::refused(operation, object, "sessions are running in it").hint(format!(
+                    "see them with `caddis ps {name}`, end them with `caddis stop {name}`"
+                )),
+            );
+        }
+        runtime.stop(&instance, policy.session.stop_grace)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! The administrator's policy, id ranges and environment names.
+//!
+//! Everything here is pure: text and numbers in, values or errors out. Nothing opens a file, asks
+//! the kernel or prints. The crate is linked into a setuid program, so it has few dependencies, no
+//! `unsafe`, and answers every input with a value or an error.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`EnvName`] | which names an environment may have |
+//! | [`Policy`], [`parse`] | the policy file |
+//! | [`Access`] | who may use Caddis |
+//! | [`id_range`], [`uid_map`], [`gid_map`] | which host ids an environment gets |
+//! | [`Devices`], [`View`], [`Root`], … | the tables of the policy |
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod access;
+mod capability;
+mod devices;
+mod duration;
+mod error;
+mod ids;
+mod keys;
+mod name;
+mod nearest;
+mod path;
+mod places;
+mod policy;
+mod position;
+mod read;
+mod session;
+mod storage;
+mod value;
+mod view;
+
+pub use access::{Access, Refusal, Who};
+pub use capability::{Capability, Root, UnknownCapability};
+pub use devices::{Devices, PatternError};
+pub use error::{PolicyError, PolicyErrors};
+pub use ids::{
+    Extent, IdRange, Ids, MapError, RANGE, RangeError, SubEntry, gid_map, id_range, map_text,
+    parse_subid, uid_map,
+};
+pub use name::{EnvName, NameError};
+pub use path::PathError;
+pub use policy::Policy;
+pub use read::{parse, parse_bytes};
+pub use session::Session;
+pub use storage::{SizeError, Storage};
+pub use view::{View, ViewError};

@@ -1,0 +1,326 @@
+//! What a policy may say, and what its errors say.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::time::Duration;
+
+use caddis_policy::{Capability, Policy, parse, parse_bytes};
+
+fn errors(text: &str) -> Vec<String> {
+    parse(text)
+        .unwrap_err()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[test]
+fn every_key_can_be_set() {
+    let policy = parse(
+        r#"
+        [access]
+        min_uid = 500
+        users = ["alice", "1001"]
+        groups = ["*"]
+        deny_users = ["DOMAIN\\bob"]
+        deny_groups = ["domain guests"]
+        [ids]
+        start = 0x4000_0000
+        first_uid = 500
+        subuid = false
+        [storage]
+        state = "/srv/caddis"
+        memory = "4G"
+        [session]
+        linger = "0"
+        stop_grace = "250ms"
+        [view]
+        private = []
+        memory = ["/tmp", "/var/tmp"]
+        hidden = ["/srv/backup"]
+        shared = ["/data"]
+        read_only = ["/opt"]
+        overlay_types = ["ext4"]
+        expose = ["/run/user/{uid}/bus"]
+        [devices]
+        allow = ["nvidia[0]"]
+        [root]
+        capabilities = ["CAP_CHOWN", "bpf"]
+        "#,
+    )
+    .unwrap();
+    let defaults = Policy::default();
+    assert_eq!(
+        (
+            policy.access.min_uid,
+            policy.ids.start,
+            policy.ids.first_uid
+        ),
+        (500, 1 << 30, 500)
+    );
+    assert_eq!(policy.access.deny_users, ["DOMAIN\\bob"]);
+    assert!(!policy.ids.subuid);
+    assert_eq!(policy.storage.state.to_str(), Some("/srv/caddis"));
+    assert_eq!(policy.session.linger, Duration::ZERO);
+    assert_eq!(policy.session.stop_grace, Duration::from_millis(250));
+    assert_eq!(
+        policy.root.capabilities,
+        [Capability::Chown, Capability::Bpf]
+    );
+    assert_eq!(
+        policy.view.exposed(7).next().unwrap().to_str(),
+        Some("/run/user/7/bus")
+    );
+    assert_ne!(policy.access, defaults.access);
+    assert_ne!(policy.ids, defaults.ids);
+    assert_ne!(policy.storage, defaults.storage);
+    assert_ne!(policy.view, defaults.view);
+    assert_ne!(policy.devices, defaults.devices);
+    policy.view.validate().unwrap();
+}
+
+#[test]
+fn an_error_has_line_key_problem_and_what_is_allowed() {
+    let text = "# policy\n[session]\n\nlinger = 60 # seconds\n";
+    let all = parse(text).unwrap_err();
+    let error = &all.as_slice()[0];
+    assert_eq!((error.line, error.column), (4, 10));
+    assert_eq!(error.key.as_deref(), Some("session.linger"));
+    assert_eq!(
+        all.to_string(),
+        "line 4, key `session.linger`: 60 is a number without quotes; allowed: \"0\", or a whole number \
+         and a unit: \"250ms\", \"90s\", \"5m\", \"1h\", up to \"8760h\""
+    );
+}
+
+#[test]
+fn all_errors_come_at_once_in_the_order_of_the_text() {
+    let text =
+        "[view]\nprivate = [\"home\", \"/a/../b\"]\n[access]\nmin-uid = 5\nusers = [3]\n[roots]\n";
+    let lines: Vec<usize> = parse(text)
+        .unwrap_err()
+        .iter()
+        .map(|error| error.line)
+        .collect();
+    assert_eq!(lines, [2, 2, 4, 5, 6]);
+}
+
+#[test]
+fn an_unknown_key_gets_the_nearest_one() {
+    for (text, part) in [
+        (
+            "[session]\nlingr = \"5m\"",
+            "`session.lingr`: there is no such key; did you mean `linger`?",
+        ),
+        ("[access]\nmin-uid = 5", "did you mean `min_uid`?"),
+        (
+            "[devcies]",
+            "`devcies`: there is no such table; did you mean `devices`?",
+        ),
+        (
+            "[access]\nlinger = \"5m\"",
+            "`access.linger`: is in the wrong table; it belongs below [session]",
+        ),
+        (
+            "linger = \"5m\"",
+            "`linger`: stands outside its table, [session]",
+        ),
+        (
+            "[root]\ncapabilities = [\"sys_amdin\"]",
+            "is no capability; did you mean \"sys_admin\"?",
+        ),
+        (
+            "session = 5",
+            "key `session`: is a number without quotes; allowed: a table",
+        ),
+    ] {
+        let all = errors(text);
+        assert!(all.len() == 1 && all[0].contains(part), "{text}: {all:?}");
+    }
+    assert!(!errors("[quaternion]")[0].contains("did you mean"));
+}
+
+#[test]
+fn one_place_has_one_rule() {
+    let both = "[view]\nhidden = [\"/srv\"]\nshared = [\"/srv\"]";
+    assert!(
+        errors(both)[0].contains("line 3, key `view.shared`: \"/srv\" is also in `view.hidden`;")
+    );
+    let with_default = "[view]\nmemory = [\"/tmp\", \"/var/tmp\"]";
+    assert!(
+        errors(with_default)[0]
+            .contains("`view.memory`: \"/var/tmp\" is also in `view.private` by default")
+    );
+    assert!(errors("[view]\nhidden = [\"/a\", \"/a\"]")[0].contains("twice"));
+    assert!(parse("[view]\nmemory = [\"/tmp\", \"/var/tmp\"]\nprivate = [\"/home\"]").is_ok());
+}
+
+#[test]
+fn values_that_are_refused() {
+    for (key, values) in [
+        (
+            "access.min_uid",
+            &[
+                "0",
+                "-1",
+                "4294967295",
+                "\"5\"",
+                "1.0",
+                "99999999999999999999",
+            ][..],
+        ),
+        (
+            "access.users",
+            &[
+                "\"*\"",
+                "[\"\"]",
+                "[\"a*\"]",
+                "[\"%wheel\"]",
+                "[\"a:b\"]",
+                "[\" a\"]",
+                "[\"4294967295\"]",
+                "[\"a\\u001b\"]",
+            ],
+        ),
+        ("ids.start", &["0", "65535", "4294901760", "0xffff_ffff"]),
+        ("ids.subuid", &["\"yes\"", "1"]),
+        (
+            "storage.state",
+            &[
+                "\"\"",
+                "\"a\"",
+                "\"/\"",
+                "\"/a/\"",
+                "\"//a\"",
+                "\"/a/./b\"",
+                "\"/a/..\"",
+                "\"/a\\u0000\"",
+            ],
+        ),
+        (
+            "storage.memory",
+            &[
+                "\"\"",
+                "\"0\"",
+                "\"0%\"",
+                "\"101%\"",
+                "\"4GB\"",
+                "\"-1\"",
+                "\"4G,mode=777\"",
+                "\"99999999999999999999\"",
+                "\"9000000T\"",
+                "50",
+            ],
+        ),
+        (
+            "session.linger",
+            &[
+                "\"5\"",
+                "\"\"",
+                "\"s\"",
+                "\"5 m\"",
+                "\"-5m\"",
+                "\"1d\"",
+                "\"8761h\"",
+                "\"18446744073709551616s\"",
+                "\"18446744073709551615h\"",
+                "true",
+            ],
+        ),
+        (
+            "view.private",
+            &[
+                "[\"/proc\"]",
+                "[\"/\"]",
+                "[\"/run\"]",
+                "\"/home\"",
+                "[[\"/home\"]]",
+                "[{}]",
+            ],
+        ),
+        (
+            "view.overlay_types",
+            &["[\"\"]", "[\"ext 4\"]", "[\"ext4,ro\"]"],
+        ),
+        (
+            "view.expose",
+            &[
+                "[\"/run/{user}\"]",
+                "[\"/run/{uid\"]",
+                "[\"run\"]",
+                "[\"/run\"]",
+            ],
+        ),
+        (
+            "devices.allow",
+            &[
+                "[\"*\"]",
+                "[\"/dev/null\"]",
+                "[\"../etc\"]",
+                "[\"net/*\"]",
+                "[\"\"]",
+                "[\"a//b\"]",
+                "[\"**\"]",
+            ],
+        ),
+        (
+            "root.capabilities",
+            &[
+                "[\"all\"]",
+                "[\"cap_\"]",
+                "[\"chown\", \"CAP_CHOWN\"]",
+                "[0]",
+            ],
+        ),
+    ] {
+        for value in values {
+            let all = parse(&format!("{key} = {value}")).expect_err(&format!("{key} = {value}"));
+            for error in &all {
+                assert_eq!(error.key.as_deref(), Some(key), "{error}");
+                assert!(!error.to_string().contains(char::is_control), "{error:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn lengths_of_time() {
+    for (text, milliseconds) in [
+        ("0", 0),
+        ("0s", 0),
+        ("90s", 90_000),
+        ("5m", 300_000),
+        ("1h", 3_600_000),
+        ("250ms", 250),
+    ] {
+        let policy = parse(&format!("[session]\nlinger = \"{text}\"")).unwrap();
+        assert_eq!(
+            policy.session.linger,
+            Duration::from_millis(milliseconds),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text() {
+    let all = parse_bytes(b"[session]\nlinger = \"\xff\"").unwrap_err();
+    assert_eq!(
+        all.to_string(),
+        "line 2, column 11: is not UTF-8; allowed: text in UTF-8"
+    );
+    assert_eq!(parse_bytes(b""), Ok(Policy::default()));
+}
+
+#[test]
+fn columns_count_characters() {
+    let all = parse("[view]\nhidden = [\"/äöü\", \"x\"]").unwrap_err();
+    assert_eq!((all.as_slice()[0].line, all.as_slice()[0].column), (2, 19));
+}
+
+#[test]
+fn syntax_errors_come_alone() {
+    let all = errors("[session\nlinger = 5\n[acces]\n");
+    assert!(all.iter().all(|line| !line.contains("key `")), "{all:?}");
+    assert!(all[0].starts_with("line 1, column "), "{all:?}");
+}

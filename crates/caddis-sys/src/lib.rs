@@ -1,0 +1,40 @@
+//! The system calls that `rustix` lacks, one family per file, each behind a safe function.
+//!
+//! This crate holds all of the core's `unsafe` code, so that every other crate can say
+//! `#![forbid(unsafe_code)]`. It decides nothing: no policy, no paths, no messages. Everything here
+//! acts on the calling thread or process and expects a program with one thread, which the helper is.
+
+mod close_range;
+mod credentials;
+mod execve;
+mod fork;
+mod keyctl;
+mod memory;
+mod mount_setattr;
+mod signals;
+mod unshare;
+
+pub use close_range::{close_all_but, close_from};
+pub use credentials::{setfsgid, setfsuid};
+pub use execve::execve;
+pub use fork::{Forked, Namespaces, fork};
+pub use keyctl::join_new_session_keyring;
+pub use memory::release_code;
+pub use mount_setattr::{MountAttr, mount_setattr};
+pub use signals::{
+    Caught, Signals, block_all, default_actions, empty_mask, ignore, kill_everyone,
+    pidfd_send_signal, set_mask, signalfd,
+};
+pub use unshare::unshare;
+
+use rustix::io::Errno;
+
+/// The error number that the C library left behind.
+fn errno() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL)
+}
+
+/// The result of a call that answers -1 on failure.
+fn checked(result: i64) -> Result<i64, Errno> {
+    if result < 0 { Err(errno()) } else { Ok(result) }
+}

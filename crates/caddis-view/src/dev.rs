@@ -1,0 +1,128 @@
+//! `/dev`: the devices that the policy allows.
+
+use crate::build::{Builder, HARMLESS, Missing};
+use crate::error::{Context, Result};
+use crate::layers::clone_mount;
+use caddis_sys::MountAttr;
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, chmodat, chownat, makedev, mknodat, openat, statat,
+    symlinkat,
+};
+use rustix::mount::MountAttrFlags;
+use rustix::process::{Gid, Uid};
+use std::path::Path;
+
+/// The devices of no hardware, the same on every Linux: made, not mounted, which is quicker.
+const PLAIN: [(&str, u32, u32); 6] = [
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+];
+
+const LINKS: [(&str, &str); 4] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+];
+
+/// Builds `/dev`. Every node keeps the host's owner and mode, so the kernel goes on deciding who may
+/// open it; container root owns the directory and none of the host's nodes.
+pub(crate) fn build(builder: &Builder<'_>) -> Result<()> {
+    let devices = &builder.materials.policy.devices;
+    builder.memory_directory("dev", 0o755)?;
+    builder.memory_directory("dev/shm", 0o1777)?;
+    builder.memory_directory("dev/pts", 0o755)?;
+    for (name, major, minor) in PLAIN {
+        if devices.allows(name) {
+            node(builder, name, major, minor)?;
+        }
+    }
+    // Opening it finds the terminals at `pts` beside it, whatever mode the host's `pts/ptmx` has.
+    node(builder, "ptmx", 5, 2)?;
+    for (name, target) in LINKS {
+        symlinkat(target, &builder.memory, format!("dev/{name}")).doing("create", || name)?;
+    }
+    let mount = builder.clone_memory("dev", MountAttrFlags::MOUNT_ATTR_NOSUID)?;
+    builder.show(&mount, Path::new("/dev"), Missing::Create)?;
+    show_host(builder, "pts", Missing::Create)?;
+
+    for name in allowed_on_host(devices)? {
+        let Ok(stat) = statat(CWD, format!("/dev/{name}"), AtFlags::SYMLINK_NOFOLLOW) else {
+            continue;
+        };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => show_host(builder, &name, Missing::Create)?,
+            // Mounted, so that a mode or ACL that the host changes (at a login, say) counts here too.
+            FileType::CharacterDevice | FileType::BlockDevice => {
+                show_host(builder, &name, Missing::CreateFile)?
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The host's names that the policy allows, without those that are there already.
+fn allowed_on_host(devices: &caddis_policy::Devices) -> Result<Vec<String>> {
+    let directory = openat(
+        CWD,
+        "/dev",
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .doing("open", || "/dev")?;
+    let mut names = crate::store::entries(directory)?;
+    names.retain(|name| {
+        !["pts", "shm", "ptmx"].contains(&name.as_str())
+            && !PLAIN.iter().any(|(plain, ..)| plain == name)
+            && devices.allows(name)
+    });
+    names.sort();
+    Ok(names)
+}
+
+fn node(builder: &Builder<'_>, name: &str, major: u32, minor: u32) -> Result<()> {
+    let path = format!("dev/{name}");
+    let host = statat(CWD, format!("/dev/{name}"), AtFlags::SYMLINK_NOFOLLOW).ok();
+    let (uid, gid, mode) = host.map_or((0, 0, 0o666), |stat| {
+        (stat.st_uid, stat.st_gid, stat.st_mode & 0o777)
+    });
+    let device = makedev(major, minor);
+    mknodat(
+        &builder.memory,
+        &path,
+        FileType::CharacterDevice,
+        Mode::RUSR,
+        device,
+    )
+    .doing("mknod", || &path)?;
+    let (owner, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    chownat(
+        &builder.memory,
+        &path,
+        owner,
+        group,
+        AtFlags::SYMLINK_NOFOLLOW,
+    )
+    .doing("chown", || &path)?;
+    chmodat(
+        &builder.memory,
+        &path,
+        Mode::from_raw_mode(mode),
+        AtFlags::empty(),
+    )
+    .doing("chmod", || &path)
+}
+
+fn show_host(builder: &Builder<'_>, name: &str, missing: Missing) -> Result<()> {
+    let path = format!("/dev/{name}");
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let source = openat(CWD, &path, flags, Mode::empty()).doing("open", || &path)?;
+    let flags = HARMLESS.difference(MountAttrFlags::MOUNT_ATTR_NODEV);
+    let mount = clone_mount(&source, true, &MountAttr::new(flags).recursive())?;
+    builder.show(&mount, Path::new(&path), missing)
+}

@@ -1,0 +1,145 @@
+//! One failure: what was tried, on what, why it did not work, what to do about it.
+
+use rustix::io::Errno;
+use std::fmt;
+
+/// A failed operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    /// What was tried, as words that follow "cannot": "mount", "create the overlay at".
+    pub operation: String,
+    /// What it was tried on.
+    pub object: String,
+    /// Why it failed, with the kernel's own words where it gave some.
+    pub reason: String,
+    /// The kernel's error number, where the kernel refused.
+    pub errno: Option<Errno>,
+    /// What the reader can do.
+    pub hint: Option<String>,
+}
+
+/// What a fallible operation of this crate answers.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A failed system call.
+    pub fn kernel(operation: &str, object: impl fmt::Display, errno: Errno) -> Error {
+        Error {
+            operation: operation.to_owned(),
+            object: object.to_string(),
+            reason: words(errno),
+            errno: Some(errno),
+            hint: None,
+        }
+    }
+
+    /// A refusal of our own.
+    pub fn refused(operation: &str, object: impl fmt::Display, reason: impl fmt::Display) -> Error {
+        Error {
+            operation: operation.to_owned(),
+            object: object.to_string(),
+            reason: reason.to_string(),
+            errno: None,
+            hint: None,
+        }
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Error {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// As bytes, to cross the pipe from a forked child to its parent.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let errno = self.errno.map_or(0, Errno::raw_os_error).to_string();
+        let hint = self.hint.as_deref().unwrap_or_default();
+        [
+            &self.operation,
+            &self.object,
+            &self.reason,
+            errno.as_str(),
+            hint,
+        ]
+        .join("\0")
+        .into_bytes()
+    }
+
+    /// Reads what [`Error::to_bytes`] wrote.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Error {
+        let text = String::from_utf8_lossy(bytes);
+        let mut fields = text.split('\0').map(str::to_owned);
+        let mut next = || fields.next().unwrap_or_default();
+        let (operation, object, reason) = (next(), next(), next());
+        let errno = next()
+            .parse()
+            .ok()
+            .filter(|raw| *raw != 0)
+            .map(Errno::from_raw_os_error);
+        Error {
+            operation,
+            object,
+            reason,
+            errno,
+            hint: Some(next()).filter(|h| !h.is_empty()),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "cannot {} {}: {}",
+            self.operation, self.object, self.reason
+        )
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The kernel's words for an error number, without the number.
+#[must_use]
+pub fn words(errno: Errno) -> String {
+    let text = std::io::Error::from_raw_os_error(errno.raw_os_error()).to_string();
+    text.split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Says what was tried on what when a system call fails.
+pub trait Context<T> {
+    /// Turns the error number into an [`Error`]; `object` is only made on failure.
+    fn doing<O: fmt::Display>(self, operation: &str, object: impl FnOnce() -> O) -> Result<T>;
+}
+
+impl<T> Context<T> for std::result::Result<T, Errno> {
+    fn doing<O: fmt::Display>(self, operation: &str, object: impl FnOnce() -> O) -> Result<T> {
+        self.map_err(|errno| Error::kernel(operation, object(), errno))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_survives_the_pipe() {
+        let error = Error::kernel("mount", "/tmp", Errno::NOSPC).hint("free some space");
+        assert_eq!(Error::from_bytes(&error.to_bytes()), error);
+        assert_eq!(
+            error.to_string(),
+            "cannot mount /tmp: No space left on device"
+        );
+    }
+
+    #[test]
+    fn a_broken_message_is_still_an_error() {
+        assert_eq!(Error::from_bytes(b"mount").operation, "mount");
+        assert_eq!(Error::from_bytes(b"").errno, None);
+    }
+}

@@ -1,0 +1,29 @@
+//! The user's home directory, found with the user's own rights: an NFS server may refuse root, and a
+//! link that the user changes meanwhile must lead nowhere that the user could not go.
+
+use crate::identity::Identity;
+use crate::layers::with_credentials;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat2, readlinkat};
+use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
+use std::ffi::OsString;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// The resolved path of the directory `home`, if it is the user's own.
+///
+/// # Errors
+/// `NOENT`, `ACCESS` and the like from looking it up as the user; `PERM` if it belongs to another.
+pub fn resolve(identity: &Identity, home: &Path) -> Result<PathBuf, Errno> {
+    let directory = with_credentials(identity.uid, identity.gid, CapabilitySet::empty(), || {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        openat2(CWD, home, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)
+    })?;
+    if fstat(&directory)?.st_uid != identity.uid {
+        return Err(Errno::PERM);
+    }
+    let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
+    let path = readlinkat(CWD, link, Vec::new())?.into_bytes();
+    Ok(PathBuf::from(OsString::from_vec(path)))
+}

@@ -1,0 +1,39 @@
+//! Who an environment belongs to, in the numbers that the kernel uses.
+
+use caddis_policy::IdRange;
+
+/// A user and the host ids that stand for the ids inside the user's environments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The user's id, the same inside and outside.
+    pub uid: u32,
+    /// The user's primary group.
+    pub gid: u32,
+    /// All of the user's groups, the primary one among them.
+    pub groups: Vec<u32>,
+    /// The host ids of the inner ids 0 to 65535.
+    pub range: IdRange,
+}
+
+impl Identity {
+    /// The host's number of the inner user `uid`. An id that no inner user has stays what it is: the
+    /// kernel shows it as nobody's.
+    #[must_use]
+    pub fn host_uid(&self, uid: u32) -> u32 {
+        if uid == self.uid || uid > 0xffff {
+            uid
+        } else {
+            self.range.uid_start + uid
+        }
+    }
+
+    /// The host's number of the inner group `gid`.
+    #[must_use]
+    pub fn host_gid(&self, gid: u32) -> u32 {
+        if self.groups.contains(&gid) || gid > 0xffff {
+            gid
+        } else {
+            self.range.gid_start + gid
+        }
+    }
+}

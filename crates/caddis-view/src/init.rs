@@ -1,0 +1,277 @@
+//! Process 1 of an instance: builds the view as root, gives up everything, then reaps processes and
+//! ends the instance when its last session has ended.
+
+use crate::build::{Materials, build, cut_loose};
+use crate::error::{Context, Result};
+use crate::instance::{ENDS, own_record, sessions_left};
+use crate::start::Start;
+use caddis_sys::{Caught, kill_everyone, signalfd, unshare};
+use rustix::event::epoll;
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
+use rustix::io::Errno;
+use rustix::process::{Gid, Signal, Uid, WaitOptions, setsid, wait};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, LinkNameSpaceType, UnshareFlags, clear_ambient_capability_set,
+    move_into_link_name_space, set_capabilities, set_no_new_privs, set_thread_groups,
+    set_thread_res_gid, set_thread_res_uid,
+};
+use rustix::time::Timespec;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// What process 1 holds on to. Everything else is closed.
+pub(crate) struct Held {
+    /// The read end of the FIFO that sessions hold open.
+    pub(crate) sessions: OwnedFd,
+    /// The instance's lock, in an open file description of its own.
+    pub(crate) lock: OwnedFd,
+    /// Where process 1 notes who it is.
+    pub(crate) record: OwnedFd,
+}
+
+/// The life of process 1. Does not return while the instance lives; an error means that there is none.
+pub(crate) fn live(start: Start<'_>, held: &Held, ready: impl FnOnce()) -> Result<()> {
+    let root = (Some(Uid::from_raw(0)), Some(Gid::from_raw(0)));
+    set_thread_res_gid(root.1, root.1, root.1).doing("setresgid", || 0)?;
+    set_thread_res_uid(root.0, root.0, root.0).doing("setresuid", || 0)?;
+    leave_the_terminal()?;
+    // Before the first mount on the environment's layers: whoever comes after a kill -9 must know
+    // whom to wait for.
+    rustix::io::write(&held.record, &own_record()?).doing("write", || "the record of process 1")?;
+    cut_loose()?;
+    let linger = start.policy.session.linger;
+    build(&Materials {
+        plan: start.plan,
+        identity: start.identity,
+        policy: start.policy,
+        user_namespace: &start.user_namespace,
+        environment: start.environment()?,
+        veil: start.veil()?,
+        workshop: start.run.to_owned(),
+    })?;
+    let signals = signalfd().doing("signalfd", || "process 1")?;
+    forget_the_caller();
+    drop_privileges(&start)?;
+    drop(start);
+    ready();
+    attend(held, &signals, linger)
+}
+
+/// The first session's terminal, pipes and name are not to be held by a process that may outlive it.
+fn leave_the_terminal() -> Result<()> {
+    setsid().doing("setsid", || "process 1")?;
+    let null = openat(
+        CWD,
+        "/dev/null",
+        OFlags::RDWR | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .doing("open", || "/dev/null")?;
+    rustix::stdio::dup2_stdin(&null).doing("dup2", || "/dev/null")?;
+    rustix::stdio::dup2_stdout(&null).doing("dup2", || "/dev/null")?;
+    rustix::stdio::dup2_stderr(&null).doing("dup2", || "/dev/null")
+}
+
+/// Process 1 is a copy of the first session's process: takes another name, clears the command line and
+/// the environment, which others in the instance (the command line also others on the host) could
+/// read. Nothing depends on it, so a failure is no reason not to start.
+fn forget_the_caller() {
+    let _ = rustix::thread::set_name(c"caddis-init");
+    let overwrite = || -> Option<()> {
+        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+        // arg_start, arg_end, env_start and env_end, see proc_pid_stat(5).
+        let address = |index: usize| fields.get(index)?.parse::<u64>().ok();
+        let (start, end) = (address(45)?, address(48)?);
+        let length = usize::try_from(end.checked_sub(start)?).ok()?;
+        let mut text = vec![0_u8; length];
+        for (to, from) in text.iter_mut().zip(b"caddis-init") {
+            *to = *from;
+        }
+        let memory = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/proc/self/mem")
+            .ok()?;
+        std::os::unix::fs::FileExt::write_all_at(&memory, &text, start).ok()
+    };
+    overwrite();
+}
+
+/// Gives the memory for this program's code back before a long wait.
+fn rest() {
+    if let Ok(maps) = std::fs::read_to_string("/proc/self/maps") {
+        let _ = caddis_sys::release_code(&maps);
+    }
+}
+
+/// From host root to container root with nothing but the right to signal the instance's processes.
+///
+/// The process's memory still belongs to the initial user namespace and is not dumpable (it came from
+/// a setuid program and never calls execve), so container root cannot trace it or look at its
+/// descriptors or its root; see ptrace_may_access in the kernel.
+fn drop_privileges(start: &Start<'_>) -> Result<()> {
+    move_into_link_name_space(start.user_namespace.as_fd(), Some(LinkNameSpaceType::User))
+        .doing("setns", || "the instance's user namespace")?;
+    unshare(UnshareFlags::NEWUTS | UnshareFlags::NEWIPC | UnshareFlags::NEWCGROUP)
+        .doing("unshare", || "the uts, ipc and cgroup namespaces")?;
+    if let Some(hostname) = start.hostname {
+        rustix::system::sethostname(hostname.as_bytes()).doing("sethostname", || hostname)?;
+    }
+    let root = (Some(Uid::from_raw(0)), Some(Gid::from_raw(0)));
+    set_thread_groups(&[]).doing("setgroups", || "process 1")?;
+    set_thread_res_gid(root.1, root.1, root.1).doing("setresgid", || "container root")?;
+    set_thread_res_uid(root.0, root.0, root.0).doing("setresuid", || "container root")?;
+    capabilities(CapabilitySet::KILL)?;
+    set_no_new_privs(true).doing("set", || "no_new_privs")
+}
+
+/// Gives up all capabilities but `kept`.
+pub(crate) fn capabilities(kept: CapabilitySet) -> Result<()> {
+    let sets = CapabilitySets {
+        effective: kept,
+        permitted: kept,
+        inheritable: CapabilitySet::empty(),
+    };
+    clear_ambient_capability_set().doing("clear", || "the ambient capabilities")?;
+    set_capabilities(None, sets).doing("capset", || format!("{kept:?}"))
+}
+
+/// Reaps and waits: for the last session to end, then for the linger time to pass.
+fn attend(held: &Held, signals: &OwnedFd, linger: Duration) -> Result<()> {
+    let events =
+        epoll::create(epoll::CreateFlags::CLOEXEC).doing("epoll_create", || "process 1")?;
+    // Edge-triggered: a FIFO that nobody has open for writing would be ready all the time.
+    let edge = epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ET;
+    epoll::add(&events, &held.sessions, epoll::EventData::new_u64(0), edge)
+        .and_then(|()| {
+            let data = epoll::EventData::new_u64(1);
+            epoll::add(&events, signals, data, epoll::EventFlags::IN)
+        })
+        .doing("epoll_ctl", || "process 1")?;
+    let mut idle_since: Option<Instant> = None;
+    loop {
+        reap();
+        if sessions_left(&held.sessions)? {
+            idle_since = None;
+        } else if idle_since.is_none() {
+            let Some(since) = close_down(held)? else {
+                continue;
+            };
+            idle_since = Some(since);
+        }
+        let left = match idle_since {
+            None => None,
+            Some(since) => {
+                let left = linger.saturating_sub(since.elapsed());
+                if left.is_zero() && end(held)? {
+                    return Ok(());
+                }
+                Some(Timespec {
+                    tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                    tv_nsec: left.subsec_nanos().into(),
+                })
+            }
+        };
+        let mut ready = [epoll::Event {
+            flags: epoll::EventFlags::empty(),
+            data: epoll::EventData::new_u64(0),
+        }; 4];
+        match epoll::wait(&events, &mut ready[..], left.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno).doing("epoll_wait", || "process 1"),
+        }
+        while let Some(caught) = Caught::read(signals).doing("read", || "a signal")? {
+            if caught.signal == Signal::TERM.as_raw() {
+                return stop(held, signals);
+            }
+        }
+    }
+}
+
+/// The last session has ended: so do all processes. `None`: somebody joined meanwhile.
+fn close_down(held: &Held) -> Result<Option<Instant>> {
+    flock(&held.lock, FlockOperation::LockExclusive).doing("lock", || "the instance")?;
+    let idle = !sessions_left(&held.sessions)?;
+    if idle {
+        end_all(Signal::KILL)?;
+    }
+    flock(&held.lock, FlockOperation::Unlock).doing("unlock", || "the instance")?;
+    rest();
+    Ok(idle.then(Instant::now))
+}
+
+/// The linger time is over: marks the instance as ending, under the lock, which goes with the
+/// process. `false`: somebody joined meanwhile.
+fn end(held: &Held) -> Result<bool> {
+    flock(&held.lock, FlockOperation::LockExclusive).doing("lock", || "the instance")?;
+    if sessions_left(&held.sessions)? {
+        flock(&held.lock, FlockOperation::Unlock).doing("unlock", || "the instance")?;
+        return Ok(false);
+    }
+    mark_ending(held)?;
+    Ok(true)
+}
+
+fn mark_ending(held: &Held) -> Result<()> {
+    rustix::io::pwrite(&held.record, ENDS, 0).doing("write", || "the record of process 1")?;
+    Ok(())
+}
+
+/// Asked to stop: passes SIGTERM on to all processes and ends with the last of them. The one who
+/// asked sends SIGKILL when it takes too long.
+fn stop(held: &Held, signals: &OwnedFd) -> Result<()> {
+    mark_ending(held)?;
+    kill_everyone(Signal::TERM.as_raw()).doing("kill", || "the processes of the environment")?;
+    kill_everyone(Signal::CONT.as_raw()).doing("kill", || "the processes of the environment")?;
+    loop {
+        reap();
+        if nobody_left()? {
+            return Ok(());
+        }
+        let mut fds = [rustix::event::PollFd::new(
+            signals,
+            rustix::event::PollFlags::IN,
+        )];
+        // A process whose parent is outside (a session's first one) ends without a signal to us, so
+        // look again from time to time.
+        let moment = Timespec {
+            tv_sec: 0,
+            tv_nsec: 20_000_000,
+        };
+        match rustix::event::poll(&mut fds, Some(&moment)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno).doing("poll", || "process 1"),
+        }
+        while Caught::read(signals)
+            .doing("read", || "a signal")?
+            .is_some()
+        {}
+    }
+}
+
+/// Signals every process but ourselves until none is left to be signalled.
+fn end_all(signal: Signal) -> Result<()> {
+    kill_everyone(signal.as_raw()).doing("kill", || "the processes of the environment")?;
+    reap();
+    Ok(())
+}
+
+/// Whether we are alone in the pid namespace.
+fn nobody_left() -> Result<bool> {
+    let names = crate::store::entries(
+        openat(
+            CWD,
+            "/proc",
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .doing("open", || "/proc")?,
+    )?;
+    Ok(!names
+        .iter()
+        .any(|name| name != "1" && name.bytes().all(|byte| byte.is_ascii_digit())))
+}
+
+fn reap() {
+    while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+}

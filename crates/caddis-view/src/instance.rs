@@ -1,0 +1,328 @@
+//! A running instance, as it is found: `/run/caddis/UID/NAME/` holds a lock, the FIFO that counts
+//! sessions, and a record of process 1. Nothing in there has to be right: what a killed process left
+//! is recognised as such, because the kernel says who is alive and who holds a FIFO open.
+
+use crate::error::{Context, Error, Result};
+use crate::store::{root_directory, top_directory};
+use caddis_policy::EnvName;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, flock, fstat, mknodat, openat, unlinkat,
+};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+const LOCK: &str = "lock";
+const SESSIONS: &str = "sessions";
+const RECORD: &str = "init";
+
+/// The first byte of a record: process 1 runs.
+pub(crate) const RUNS: &[u8; 1] = b"R";
+/// The first byte of a record: process 1 has decided to end.
+pub(crate) const ENDS: &[u8; 1] = b"E";
+
+/// The run-time directory of an environment, locked: nobody else starts, joins or ends its instance.
+#[derive(Debug)]
+pub struct Runtime {
+    directory: OwnedFd,
+    lock: OwnedFd,
+    name: String,
+}
+
+/// Process 1 of a running instance.
+#[derive(Debug)]
+pub struct Instance {
+    /// A descriptor that can never mean another process.
+    pub pidfd: OwnedFd,
+    /// Its id on the host.
+    pub pid: Pid,
+}
+
+impl Runtime {
+    /// Opens and locks the run-time directory of environment `name` of user `uid`, made if need be.
+    pub fn lock(run: &Path, uid: u32, name: &EnvName) -> Result<Runtime> {
+        loop {
+            let user = root_directory(top_directory(run)?, &uid.to_string(), true)?;
+            let directory = match root_directory(&user, name.as_str(), true) {
+                // Removed by somebody else between the two steps.
+                Err(error) if error.errno == Some(Errno::NOENT) => continue,
+                other => other?,
+            };
+            let Some(lock) = open_lock(&directory)? else {
+                continue;
+            };
+            flock(&lock, FlockOperation::LockExclusive).doing("lock", || name)?;
+            let stat = fstat(&lock).doing("stat", || "the lock")?;
+            if stat.st_nlink > 0 {
+                return Ok(Runtime {
+                    directory,
+                    lock,
+                    name: name.to_string(),
+                });
+            }
+        }
+    }
+
+    /// Lets others go on.
+    pub fn unlock(&self) -> Result<()> {
+        flock(&self.lock, FlockOperation::Unlock).doing("unlock", || &self.name)
+    }
+
+    /// A second, independent handle on the lock, for process 1.
+    pub(crate) fn another_lock(&self) -> Result<OwnedFd> {
+        open_lock(&self.directory)?.ok_or_else(|| Error::kernel("open", "the lock", Errno::NOENT))
+    }
+
+    /// The instance that can be joined. One that is ending is waited for, since two overlays must not
+    /// have the same upper layer: the kernel tells of the end of process 1 only after every process of
+    /// its pid namespace, and with them the mounts, are gone.
+    pub fn running(&self) -> Result<Option<Instance>> {
+        let Some((state, pid, started)) = self.record()? else {
+            return Ok(None);
+        };
+        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => pidfd,
+            Err(Errno::SRCH) => return Ok(None),
+            Err(errno) => return Err(errno).doing("pidfd_open", || pid.as_raw_nonzero()),
+        };
+        // Read after the descriptor was opened: if the start time is right now, it was right then.
+        if start_time(pid.as_raw_nonzero().get()) != Some(started) {
+            return Ok(None);
+        }
+        if state == *RUNS && !wait_for_end(&pidfd, Some(Duration::ZERO))? {
+            return Ok(Some(Instance { pidfd, pid }));
+        }
+        wait_for_end(&pidfd, None)?;
+        Ok(None)
+    }
+
+    /// The instance that runs now, without a lock: good enough to be shown.
+    pub fn peek(run: &Path, uid: u32, name: &EnvName) -> Result<Option<Instance>> {
+        let open = || {
+            let user = root_directory(top_directory(run)?, &uid.to_string(), false)?;
+            root_directory(&user, name.as_str(), false)
+        };
+        let directory = match open() {
+            Err(error) if error.errno == Some(Errno::NOENT) => return Ok(None),
+            other => other?,
+        };
+        let lock = rustix::io::fcntl_dupfd_cloexec(&directory, 3).doing("dup", || name)?;
+        let runtime = Runtime {
+            directory,
+            lock,
+            name: name.to_string(),
+        };
+        let Some((_, pid, started)) = runtime.record()? else {
+            return Ok(None);
+        };
+        let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
+            return Ok(None);
+        };
+        let same = start_time(pid.as_raw_nonzero().get()) == Some(started);
+        let ended = wait_for_end(&pidfd, Some(Duration::ZERO))?;
+        Ok((same && !ended).then_some(Instance { pidfd, pid }))
+    }
+
+    fn record(&self) -> Result<Option<([u8; 1], Pid, u64)>> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = match openat(&self.directory, RECORD, flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(errno).doing("open the record of", || &self.name),
+        };
+        let mut buffer = [0_u8; 64];
+        let length =
+            rustix::io::read(&file, &mut buffer).doing("read the record of", || &self.name)?;
+        Ok(parse_record(&buffer[..length]))
+    }
+
+    /// Opens the file in which process 1 notes who it is.
+    pub(crate) fn new_record(&self) -> Result<OwnedFd> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
+        openat(&self.directory, RECORD, flags, Mode::RUSR | Mode::WUSR)
+            .doing("create the record of", || &self.name)
+    }
+
+    /// A new FIFO: its read end for process 1, its write end for the first session.
+    pub(crate) fn new_sessions(&self) -> Result<(OwnedFd, OwnedFd)> {
+        let _ = unlinkat(&self.directory, SESSIONS, AtFlags::empty());
+        let mode = Mode::RUSR | Mode::WUSR;
+        mknodat(&self.directory, SESSIONS, FileType::Fifo, mode, 0)
+            .doing("create", || "the FIFO of sessions")?;
+        let reader = self
+            .open_sessions(OFlags::RDONLY)
+            .doing("open", || "the FIFO of sessions")?;
+        let writer = self
+            .open_sessions(OFlags::WRONLY)
+            .doing("open", || "the FIFO of sessions")?;
+        Ok((reader, writer))
+    }
+
+    fn open_sessions(&self, access: OFlags) -> std::result::Result<OwnedFd, Errno> {
+        let flags = access | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        openat(&self.directory, SESSIONS, flags, Mode::empty())
+    }
+
+    /// Counts the caller as a session for as long as it holds what it gets. `None`: process 1 is gone.
+    pub fn join_sessions(&self) -> Result<Option<OwnedFd>> {
+        match self.open_sessions(OFlags::WRONLY) {
+            Ok(writer) => {
+                // Wakes process 1, which may be counting down its linger time.
+                let _ = rustix::io::write(&writer, b"j");
+                Ok(Some(writer))
+            }
+            Err(Errno::NXIO | Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno).doing("open", || "the FIFO of sessions"),
+        }
+    }
+
+    /// Whether a session holds the FIFO open. A killed one does not: the kernel has closed it.
+    pub fn has_sessions(&self) -> Result<bool> {
+        match self.open_sessions(OFlags::RDONLY) {
+            Ok(reader) => sessions_left(&reader),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(errno).doing("open", || "the FIFO of sessions"),
+        }
+    }
+
+    /// Ends the instance: SIGTERM to all of its processes, then, after `grace`, SIGKILL.
+    ///
+    /// The lock is given back while this waits, because process 1 may be waiting for it in turn; the
+    /// record keeps others from joining meanwhile.
+    pub fn stop(&self, instance: &Instance, grace: Duration) -> Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        openat(&self.directory, RECORD, flags, Mode::empty())
+            .and_then(|record| rustix::io::pwrite(&record, ENDS, 0))
+            .doing("write the record of", || &self.name)?;
+        self.unlock()?;
+        let signal = |signal| match pidfd_send_signal(&instance.pidfd, signal) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(errno) => Err(errno).doing("stop", || format!("environment \"{}\"", self.name)),
+        };
+        signal(Signal::TERM)?;
+        if !wait_for_end(&instance.pidfd, Some(grace))? {
+            signal(Signal::KILL)?;
+            wait_for_end(&instance.pidfd, None)?;
+        }
+        flock(&self.lock, FlockOperation::LockExclusive).doing("lock", || &self.name)
+    }
+
+    /// Removes the run-time directory of an environment that is removed. The lock is held on a file
+    /// without a name from here on, which tells those who wait for it to look again.
+    pub fn remove(self) -> Result<()> {
+        for name in [RECORD, SESSIONS, LOCK] {
+            match unlinkat(&self.directory, name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(errno).doing("remove", || name),
+            }
+        }
+        let _ = unlinkat(
+            &self.directory,
+            format!("../{}", self.name),
+            AtFlags::REMOVEDIR,
+        );
+        Ok(())
+    }
+}
+
+fn open_lock(directory: &OwnedFd) -> Result<Option<OwnedFd>> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    match openat(directory, LOCK, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(lock) => Ok(Some(lock)),
+        // The directory has been removed.
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno).doing("open", || "the lock"),
+    }
+}
+
+/// Whether anybody still has the FIFO open for writing; what was written is taken out.
+pub(crate) fn sessions_left(reader: impl AsFd) -> Result<bool> {
+    let mut buffer = [0_u8; 256];
+    loop {
+        match rustix::io::read(reader.as_fd(), &mut buffer) {
+            Ok(0) => return Ok(false),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Ok(true),
+            Err(errno) => return Err(errno).doing("read", || "the FIFO of sessions"),
+        }
+    }
+}
+
+/// Waits until the process is gone; `false`: it was not after `limit`.
+fn wait_for_end(pidfd: &OwnedFd, limit: Option<Duration>) -> Result<bool> {
+    let limit = limit.map(|limit| rustix::fs::Timespec {
+        tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: limit.subsec_nanos().into(),
+    });
+    loop {
+        match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], limit.as_ref()) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno).doing("wait for", || "process 1"),
+        }
+    }
+}
+
+fn parse_record(text: &[u8]) -> Option<([u8; 1], Pid, u64)> {
+    let mut fields = std::str::from_utf8(text).ok()?.split_ascii_whitespace();
+    let state = <[u8; 1]>::try_from(fields.next()?.as_bytes()).ok()?;
+    let pid = Pid::from_raw(fields.next()?.parse().ok()?)?;
+    Some((state, pid, fields.next()?.parse().ok()?))
+}
+
+/// When a process started, in clock ticks since the boot: with its id, this names it for good.
+fn start_time(pid: i32) -> Option<u64> {
+    identify(&std::fs::read(format!("/proc/{pid}/stat")).ok()?).map(|(_, started)| started)
+}
+
+/// The id and start time in a `/proc/PID/stat`; the name in parentheses may hold anything.
+fn identify(stat: &[u8]) -> Option<(i32, u64)> {
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    let pid = text(stat)?.split(' ').next()?.parse().ok()?;
+    let started = text(&stat[end + 1..])?
+        .split_ascii_whitespace()
+        .nth(19)?
+        .parse()
+        .ok()?;
+    Some((pid, started))
+}
+
+/// The record of the calling process, as seen through the host's `/proc`.
+pub(crate) fn own_record() -> Result<Vec<u8>> {
+    let path = "/proc/self/stat";
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = openat(CWD, path, flags, Mode::empty()).doing("open", || path)?;
+    let mut buffer = [0_u8; 1024];
+    let length = rustix::io::read(&file, &mut buffer).doing("read", || path)?;
+    let (pid, started) = identify(&buffer[..length])
+        .ok_or_else(|| Error::refused("understand", path, "it has another form"))?;
+    Ok(format!("{} {pid} {started}\n", char::from(RUNS[0])).into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_known_by_its_start_time_whatever_its_name() {
+        let stat = b"42 (a) R 1 (b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 777 20";
+        assert_eq!(identify(stat), Some((42, 777)));
+        assert_eq!(identify(b"42"), None);
+    }
+
+    #[test]
+    fn a_broken_record_is_no_record() {
+        assert!(parse_record(b"").is_none());
+        assert!(parse_record(b"R 0 12").is_none());
+        assert!(parse_record(b"R x 12").is_none());
+        let (state, pid, started) = parse_record(b"R 12 34\n").expect("a record");
+        assert_eq!(
+            (state, pid.as_raw_nonzero().get(), started),
+            (*RUNS, 12, 34)
+        );
+    }
+}

@@ -1,0 +1,37 @@
+//! The private root: how an environment's view of the host is planned, built, entered and left.
+//!
+//! A request walks through the files in this order: [`mountinfo`] (the host's mounts, as data),
+//! [`plan`] (what to build, as data), [`start`] (user namespace and process 1), `init` (process 1:
+//! builds through [`build`], then reaps), [`instance`] (what runs, and who may join), [`session`]
+//! (a command inside). [`store`] keeps environments on disk.
+//!
+//! Everything but the first two needs root, and is for the setuid helper alone.
+
+#![forbid(unsafe_code)]
+
+pub mod build;
+mod dev;
+pub mod error;
+mod front;
+pub mod home;
+pub mod identity;
+mod init;
+pub mod instance;
+mod join;
+mod layers;
+pub mod mountinfo;
+pub mod plan;
+pub mod session;
+pub mod start;
+pub mod store;
+pub mod tree;
+mod userns;
+pub mod veil;
+
+pub use error::{Error, Result};
+pub use identity::Identity;
+pub use instance::{Instance, Runtime};
+pub use join::{Command, execute_inside};
+pub use plan::{Plan, Wish};
+pub use session::Ended;
+pub use start::Start;

@@ -1,0 +1,264 @@
+//! What a view shall look like, as data: computed without touching anything, printed by
+//! `--dry-run`, carried out by [`crate::build`].
+
+use crate::mountinfo::{Mount, containing};
+use caddis_policy::View;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The steps that make a view, in their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The file systems that are seen through overlays; the first one is that of `/`.
+    pub overlays: Vec<Overlay>,
+    /// What is mounted over them, outer directories first.
+    pub steps: Vec<Step>,
+}
+
+/// A local file system of the host, seen through an overlay of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overlay {
+    /// Where the host has it, and where the environment has it.
+    pub at: PathBuf,
+    /// The name of its upper layer in the environment's directory.
+    pub upper: String,
+    /// Programs on it are not executed on the host either.
+    pub noexec: bool,
+    /// Setuid bits on it have no effect on the host either.
+    pub nosuid: bool,
+    /// Directories that hide the base's.
+    pub front: Vec<Front>,
+}
+
+/// A directory in the front layer, which lies above veil and guard and below the user's changes. It
+/// is made for each instance, in memory, so that an empty environment needs no room on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Front {
+    /// Seen empty at first; what the user puts there is part of the changes.
+    Empty(PathBuf),
+    /// A place for a mount, inside a directory that is seen empty.
+    MountPoint(PathBuf),
+}
+
+/// Something mounted over the overlays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The overlay of that index in [`Plan::overlays`]; `/` is not among these.
+    Overlay(usize),
+    /// A mount of the host as it is. The kernel goes on checking every access with the user's own ids.
+    Pass {
+        /// Where it is.
+        at: PathBuf,
+        /// Nothing can be written.
+        read_only: bool,
+    },
+    /// A directory in the instance's private memory.
+    Memory(PathBuf),
+    /// A directory that is seen empty and cannot be written.
+    Hide(PathBuf),
+    /// `/dev` with the allowed devices.
+    Dev,
+    /// `/sys` of the host, read-only.
+    Sys,
+    /// `/run`, private, with what the policy exposes of the host's.
+    Run,
+    /// The user's home directory.
+    Home(PathBuf),
+    /// A path that the policy exposes: a socket, a directory with sockets.
+    Expose(PathBuf),
+    /// `/proc` for the environment's own processes. Last, and without anything mounted over it, or
+    /// the kernel would refuse nested containers a `/proc` of theirs.
+    Proc,
+}
+
+/// Trees of the host that are never looked into: each has a step of its own.
+const SPECIAL: [&str; 4] = ["/dev", "/proc", "/run", "/sys"];
+
+/// File systems that are windows into the kernel: mounted anywhere else than at their usual place
+/// (for a chroot, say) they would show what belongs to the host, its processes for one.
+const KERNEL_WINDOWS: [&str; 19] = [
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "fusectl",
+    "mqueue",
+    "nfsd",
+    "nsfs",
+    "proc",
+    "pstore",
+    "rpc_pipefs",
+    "securityfs",
+    "sysfs",
+    "tracefs",
+];
+
+/// What the plan is made for, beside the policy and the mount table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// The user's id, for `{uid}` in exposed paths.
+    pub uid: u32,
+    /// The home directory, resolved; `None`: there is none.
+    pub home: Option<PathBuf>,
+}
+
+impl Plan {
+    /// Computes the plan. The paths of `view` have been resolved (no symlinks) by the caller.
+    #[must_use]
+    pub fn new(view: &View, mounts: &[Mount], wish: &Wish) -> Plan {
+        let covered = |path: &Path| {
+            let own = |list: &[PathBuf]| list.iter().any(|one| path.starts_with(one));
+            own(&view.private)
+                || own(&view.memory)
+                || own(&view.hidden)
+                || SPECIAL.iter().any(|special| path.starts_with(special))
+        };
+        let mut shown: Vec<&Mount> = mounts
+            .iter()
+            .filter(|mount| !covered(&mount.at))
+            .filter(|mount| !KERNEL_WINDOWS.contains(&mount.fstype.as_str()))
+            .collect();
+        shown.sort_by_key(|mount| mount.at.components().count());
+        let overlaid = |mount: &Mount| {
+            mount.directory
+                && (mount.at == Path::new("/")
+                    || (view.overlay_types.contains(&mount.fstype)
+                        && !view.shared.contains(&mount.at)
+                        && !view.read_only.contains(&mount.at)))
+        };
+        let mut overlays: Vec<Overlay> = shown
+            .iter()
+            .filter(|mount| overlaid(mount))
+            .map(|mount| Overlay {
+                at: mount.at.clone(),
+                upper: upper_name(&mount.at),
+                noexec: mount.noexec,
+                nosuid: mount.nosuid,
+                front: Vec::new(),
+            })
+            .collect();
+        let mut steps: Vec<Step> = shown
+            .iter()
+            .filter(|mount| mount.at != Path::new("/"))
+            .map(
+                |mount| match overlays.iter().position(|overlay| overlay.at == mount.at) {
+                    Some(index) => Step::Overlay(index),
+                    None => Step::Pass {
+                        at: mount.at.clone(),
+                        read_only: view.read_only.contains(&mount.at),
+                    },
+                },
+            )
+            .collect();
+
+        let table: Vec<Mount> = shown.into_iter().cloned().collect();
+        let mut front = |path: &Path, entry: Front| {
+            let mount = containing(&table, path)?;
+            let overlay = overlays.iter_mut().find(|overlay| overlay.at == mount.at)?;
+            overlay.front.push(entry);
+            Some(())
+        };
+        for path in &view.private {
+            if front(path, Front::Empty(path.clone())).is_none() {
+                steps.push(Step::Memory(path.clone()));
+            }
+        }
+        steps.extend(view.memory.iter().cloned().map(Step::Memory));
+        steps.extend(view.hidden.iter().cloned().map(Step::Hide));
+        steps.extend([Step::Dev, Step::Sys, Step::Run]);
+        if let Some(home) = &wish.home {
+            if view
+                .private
+                .iter()
+                .any(|private| home.starts_with(private) && home != private)
+            {
+                front(home, Front::MountPoint(home.clone()));
+            }
+            steps.push(Step::Home(home.clone()));
+        }
+        let uid = wish.uid.to_string();
+        steps.extend(
+            view.expose
+                .iter()
+                .map(|path| Step::Expose(path.replace("{uid}", &uid).into())),
+        );
+        steps.push(Step::Proc);
+        Plan { overlays, steps }
+    }
+}
+
+/// The name of the upper layer of the file system at `at`: `@` for `/`, `@var@lib` for `/var/lib`.
+/// `@` and `%` in a name are percent-encoded, so no two places share a name.
+#[must_use]
+pub fn upper_name(at: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let mut name = String::from("@");
+    for (index, component) in at.components().skip(1).enumerate() {
+        if index > 0 {
+            name.push('@');
+        }
+        for byte in component.as_os_str().as_bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => {
+                    name.push(char::from(*byte));
+                }
+                b'.' => name.push('.'),
+                other => name.push_str(&format!("%{other:02X}")),
+            }
+        }
+    }
+    name
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for overlay in &self.overlays {
+            write!(
+                f,
+                "overlay  {}  upper={}",
+                overlay.at.display(),
+                overlay.upper
+            )?;
+            if overlay.noexec {
+                f.write_str(" noexec")?;
+            }
+            if overlay.nosuid {
+                f.write_str(" nosuid")?;
+            }
+            writeln!(f)?;
+            for front in &overlay.front {
+                match front {
+                    Front::Empty(path) => writeln!(f, "  private  {}", path.display())?,
+                    Front::MountPoint(path) => writeln!(f, "  mount point  {}", path.display())?,
+                }
+            }
+        }
+        for step in &self.steps {
+            match step {
+                Step::Overlay(_) => {}
+                Step::Pass {
+                    at,
+                    read_only: false,
+                } => writeln!(f, "host     {}", at.display())?,
+                Step::Pass {
+                    at,
+                    read_only: true,
+                } => writeln!(f, "host     {}  read-only", at.display())?,
+                Step::Memory(path) => writeln!(f, "memory   {}", path.display())?,
+                Step::Hide(path) => writeln!(f, "hide     {}", path.display())?,
+                Step::Dev => writeln!(f, "devices  /dev")?,
+                Step::Sys => writeln!(f, "sysfs    /sys  read-only")?,
+                Step::Run => writeln!(f, "memory   /run")?,
+                Step::Home(path) => writeln!(f, "home     {}", path.display())?,
+                Step::Expose(path) => writeln!(f, "expose   {}", path.display())?,
+                Step::Proc => writeln!(f, "proc     /proc")?,
+            }
+        }
+        Ok(())
+    }
+}

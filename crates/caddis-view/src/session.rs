@@ -1,0 +1,166 @@
+//! A session as the host sees it: the process that the caller waits for. It starts the command inside,
+//! passes signals on, and ends with the command's status.
+
+use crate::error::{Context, Error, Result};
+use crate::identity::Identity;
+use crate::instance::Instance;
+use crate::join::{Command, Failure, become_command, become_monitor};
+use crate::start::read_all;
+use caddis_policy::Root;
+use caddis_sys::{Caught, Forked, Namespaces, fork, signalfd};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, getpgrp, kill_process, pidfd_send_signal,
+    waitid,
+};
+use rustix::termios::{tcgetpgrp, tcsetpgrp};
+use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// How a session ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// The command ran; this is its exit status, or 128 and the number of the signal that ended it.
+    Command(u8),
+    /// It could not be executed: 126 or 127, and why.
+    NotExecuted(u8, Error),
+    /// The instance was gone before the command could start; nothing has run. Start again.
+    InstanceGone,
+}
+
+/// Runs `command` in `instance` and waits for it. All signals are blocked. `session` counts the
+/// caller as a session for as long as it is open: to the end of this process.
+pub fn run(
+    instance: &Instance,
+    _session: &OwnedFd,
+    identity: &Identity,
+    root: &Root,
+    command: &Command,
+) -> Result<Ended> {
+    let signals = signalfd().doing("signalfd", || "the session")?;
+    match move_into_thread_name_spaces(instance.pidfd.as_fd(), ThreadNameSpaceType::PROCESS_ID) {
+        Ok(()) => {}
+        Err(Errno::SRCH) => return Ok(Ended::InstanceGone),
+        Err(errno) => return Err(errno).doing("setns", || "the instance's pid namespace"),
+    }
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).doing("pipe", || "to the command")?;
+    let child = match fork(Namespaces::Same) {
+        Ok(Forked::Child) => {
+            let Err(Failure { status, error }) =
+                become_command(&instance.pidfd, &writer, identity, root, command);
+            let _ = rustix::io::write(&writer, &[&[status], error.to_bytes().as_slice()].concat());
+            std::process::exit(status.into());
+        }
+        Ok(Forked::Parent(_, child)) => child,
+        // The kernel's answer for a pid namespace whose process 1 is gone; see alloc_pid.
+        Err(Errno::NOMEM) => return Ok(Ended::InstanceGone),
+        Err(errno) => return Err(errno).doing("start", || "a process in the environment"),
+    };
+    drop(writer);
+    let terminal = Terminal::of_caller();
+    become_monitor(&instance.pidfd, identity)?;
+    let said = read_all(&reader)?;
+    if let Some((status, error)) = said.split_first() {
+        let _ = waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED);
+        let error = Error::from_bytes(error);
+        return match (*status, error.errno) {
+            (125, Some(Errno::SRCH)) if error.operation == "setns" => Ok(Ended::InstanceGone),
+            (125, _) => Err(error),
+            (status, _) => Ok(Ended::NotExecuted(status, error)),
+        };
+    }
+    let status = wait_for(&child, &signals, &terminal)?;
+    terminal.restore();
+    Ok(Ended::Command(status))
+}
+
+/// Waits for the command to end, and meanwhile does what a shell expects of the process it started.
+fn wait_for(child: &OwnedFd, signals: &OwnedFd, terminal: &Terminal) -> Result<u8> {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
+    loop {
+        match waitid(WaitId::PidFd(child.as_fd()), options) {
+            Ok(Some(status)) if status.stopped() => stop_along(child, terminal)?,
+            Ok(Some(status)) => return Ok(exit_status(&status)),
+            Ok(None) | Err(Errno::INTR) => {
+                let mut ready = [PollFd::new(signals, PollFlags::IN)];
+                match poll(&mut ready, None) {
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(errno) => return Err(errno).doing("poll", || "the session"),
+                }
+            }
+            Err(errno) => return Err(errno).doing("wait for", || "the command"),
+        }
+        while let Some(caught) = Caught::read(signals).doing("read", || "a signal")? {
+            pass_on(caught, child)?;
+        }
+    }
+}
+
+fn exit_status(status: &WaitIdStatus) -> u8 {
+    let code = match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => code,
+        (None, signal) => 128 + signal.unwrap_or(0),
+    };
+    u8::try_from(code & 0xff).unwrap_or(u8::MAX)
+}
+
+/// Signals of other processes go on to the command; those of the terminal have reached it already,
+/// since it is in the same foreground process group. A hang-up always goes on: the kernel sends it to
+/// the session's leader, which may be this process.
+fn pass_on(caught: Caught, child: &OwnedFd) -> Result<()> {
+    let hang_up = caught.signal == Signal::HUP.as_raw();
+    if caught.signal == Signal::CHILD.as_raw() || !(caught.sent_by_process || hang_up) {
+        return Ok(());
+    }
+    match caddis_sys::pidfd_send_signal(child, caught.signal) {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(errno) => Err(errno).doing("pass a signal on to", || "the command"),
+    }
+}
+
+/// The command has stopped: stop as well, so that the shell outside takes its terminal back, and
+/// go on with it.
+fn stop_along(child: &OwnedFd, terminal: &Terminal) -> Result<()> {
+    let group = terminal.foreground();
+    terminal.restore();
+    kill_process(rustix::process::getpid(), Signal::STOP).doing("stop", || "the session")?;
+    if let Some(group) = group {
+        terminal.give_to(group);
+    }
+    match pidfd_send_signal(child, Signal::CONT) {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(errno) => Err(errno).doing("continue", || "the command"),
+    }
+}
+
+/// The terminal that the caller may have, and its foreground process group at the start: a shell
+/// inside takes the terminal for itself, and its pid namespace keeps it from giving it back.
+struct Terminal {
+    caller: Option<Pid>,
+}
+
+impl Terminal {
+    fn of_caller() -> Terminal {
+        let own = Terminal { caller: None }
+            .foreground()
+            .filter(|group| *group == getpgrp());
+        Terminal { caller: own }
+    }
+
+    fn foreground(&self) -> Option<Pid> {
+        tcgetpgrp(rustix::stdio::stdin()).ok()
+    }
+
+    fn restore(&self) {
+        if let Some(caller) = self.caller {
+            self.give_to(caller);
+        }
+    }
+
+    /// SIGTTOU is blocked, so this works from the background as well.
+    fn give_to(&self, group: Pid) {
+        let _ = tcsetpgrp(rustix::stdio::stdin(), group);
+    }
+}

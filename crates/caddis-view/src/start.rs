@@ -1,0 +1,132 @@
+//! Starts an instance: a user namespace, then process 1, which builds the view.
+
+use crate::error::{Context, Error, Result};
+use crate::identity::Identity;
+use crate::init::{Held, live};
+use crate::instance::{Instance, Runtime};
+use crate::plan::Plan;
+use crate::store::{Environments, missing};
+use crate::{userns, veil};
+use caddis_policy::{EnvName, Policy};
+use caddis_sys::{Forked, Namespaces, block_all, fork};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+/// What an instance is started from.
+#[derive(Debug)]
+pub struct Start<'a> {
+    /// The view to build.
+    pub plan: &'a Plan,
+    /// Whose it is.
+    pub identity: &'a Identity,
+    /// Which environment.
+    pub name: &'a EnvName,
+    /// The administrator's policy.
+    pub policy: &'a Policy,
+    /// `/run/caddis`.
+    pub run: &'a Path,
+    /// The host name inside; `None`: the host's.
+    pub hostname: Option<&'a str>,
+    pub(crate) user_namespace: OwnedFd,
+}
+
+impl<'a> Start<'a> {
+    /// Prepares a start: makes the user namespace.
+    pub fn new(
+        plan: &'a Plan,
+        identity: &'a Identity,
+        name: &'a EnvName,
+        policy: &'a Policy,
+        run: &'a Path,
+        hostname: Option<&'a str>,
+    ) -> Result<Start<'a>> {
+        let user_namespace = userns::create(identity)?;
+        Ok(Start {
+            plan,
+            identity,
+            name,
+            policy,
+            run,
+            hostname,
+            user_namespace,
+        })
+    }
+
+    /// The environment's directory, opened anew: a mount can only be cloned from a descriptor that
+    /// was opened in the same mount namespace.
+    pub(crate) fn environment(&self) -> Result<OwnedFd> {
+        let state = &self.policy.storage.state;
+        Environments::of(state, self.identity.uid, false)?
+            .map(|environments| environments.open(self.name))
+            .transpose()?
+            .flatten()
+            .ok_or_else(|| missing(self.name))
+    }
+
+    pub(crate) fn veil(&self) -> Result<OwnedFd> {
+        veil::newest(&self.policy.storage.state)
+    }
+
+    /// Starts process 1 and waits until the view stands. Returns the instance and the descriptor that
+    /// counts the caller as its first session. `runtime` is locked, and stays so for as long as either
+    /// side lives and the view is not complete: a caller that is killed half-way lets nobody in early.
+    pub fn run(self, runtime: Runtime) -> Result<(Instance, OwnedFd, Runtime)> {
+        let (sessions, session) = runtime.new_sessions()?;
+        let held = Held {
+            sessions,
+            lock: runtime.another_lock()?,
+            record: runtime.new_record()?,
+        };
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).doing("pipe", || "to process 1")?;
+        match fork(Namespaces::PidAndMount).doing("start", || "process 1 of the environment")? {
+            Forked::Child => {
+                drop((reader, session));
+                let _ = block_all();
+                let pipe = std::cell::Cell::new(Some(writer));
+                let ready = || {
+                    drop(runtime);
+                    if let Some(pipe) = pipe.take() {
+                        let _ = rustix::io::write(&pipe, READY);
+                    }
+                };
+                let result = live(self, &held, ready);
+                if let (Err(error), Some(pipe)) = (&result, pipe.take()) {
+                    let _ = rustix::io::write(&pipe, &error.to_bytes());
+                }
+                std::process::exit(i32::from(result.is_err()));
+            }
+            Forked::Parent(pid, pidfd) => {
+                drop((writer, held, self));
+                let answer = read_all(&reader)?;
+                if answer == READY {
+                    return Ok((Instance { pidfd, pid }, session, runtime));
+                }
+                let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+                if answer.is_empty() {
+                    let reason = "process 1 was killed while it built the view";
+                    return Err(Error::refused("start", "the environment", reason));
+                }
+                Err(Error::from_bytes(&answer))
+            }
+        }
+    }
+}
+
+/// What process 1 says when the view stands.
+const READY: &[u8] = b"\x01";
+
+/// Reads a pipe to its end.
+pub(crate) fn read_all(pipe: &OwnedFd) -> Result<Vec<u8>> {
+    let mut all = Vec::new();
+    let mut buffer = [0_u8; 4096];
+    loop {
+        match rustix::io::read(pipe, &mut buffer) {
+            Ok(0) => return Ok(all),
+            Ok(length) => all.extend_from_slice(&buffer[..length]),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno).doing("read", || "a pipe from a child"),
+        }
+    }
+}

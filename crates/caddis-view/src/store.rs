@@ -1,0 +1,314 @@
+//! Environments on disk: `STATE/env/UID/NAME/`, root's alone. The changes in there carry the ids of
+//! the host as they are, root's setuid files too, so nobody else may ever reach them by a path.
+
+use crate::error::{Context, Error, Result};
+use crate::plan::upper_name;
+use crate::tree;
+use caddis_policy::EnvName;
+use rustix::fs::{
+    AtFlags, Dir, Mode, OFlags, RenameFlags, ResolveFlags, Timestamps, chownat, fchmod, fstat,
+    mkdirat, open, openat, openat2, renameat_with, statat, utimensat,
+};
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+/// Opens the directory `name` inside `parent`, made by root, mode 0700, if it does not exist.
+pub fn root_directory(parent: impl AsFd, name: &str, create: bool) -> Result<OwnedFd> {
+    let parent = parent.as_fd();
+    if create {
+        match mkdirat(parent, name, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno).doing("create the directory", || name),
+        }
+    }
+    let flags = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    openat2(parent, name, DIRECTORY, Mode::empty(), flags).doing("open the directory", || name)
+}
+
+/// Opens a top directory of ours (`/var/lib/caddis`, `/run/caddis`) and makes sure that it is
+/// root's alone: whoever could write there would own every environment.
+pub fn top_directory(path: &Path) -> Result<OwnedFd> {
+    let opened = match open(path, DIRECTORY, Mode::empty()) {
+        Err(Errno::NOENT) => {
+            match rustix::fs::mkdir(path, Mode::RWXU) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(errno).doing("create", || path.display()),
+            }
+            open(path, DIRECTORY, Mode::empty())
+        }
+        other => other,
+    };
+    let directory = opened.doing("open", || path.display())?;
+    let stat = fstat(&directory).doing("stat", || path.display())?;
+    if stat.st_uid != 0 || stat.st_mode & 0o077 != 0 {
+        let reason = "it must belong to root and be closed to everybody else";
+        return Err(Error::refused("use", path.display(), reason)
+            .hint(format!("chown root: {0} && chmod 700 {0}", path.display())));
+    }
+    Ok(directory)
+}
+
+/// The environments of one user.
+#[derive(Debug)]
+pub struct Environments {
+    directory: OwnedFd,
+}
+
+/// What `list` tells about an environment.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    /// The disk space of its changes, in bytes.
+    pub bytes: u64,
+    /// When it was used last, in seconds since 1970; 0: never.
+    pub used: u64,
+}
+
+impl Environments {
+    /// Opens those of `uid` below the state directory; `None`: the user has none and `create` is not set.
+    pub fn of(state: &Path, uid: u32, create: bool) -> Result<Option<Environments>> {
+        let open = || {
+            let all = root_directory(top_directory(state)?, "env", create)?;
+            root_directory(all, &uid.to_string(), create)
+        };
+        match open() {
+            Ok(directory) => Ok(Some(Environments { directory })),
+            Err(error) if !create && error.errno == Some(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The users that have environments.
+    pub fn users(state: &Path) -> Result<Vec<u32>> {
+        let all = root_directory(top_directory(state)?, "env", true)?;
+        let mut users: Vec<u32> = entries(&all)?
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .collect();
+        users.sort_unstable();
+        Ok(users)
+    }
+
+    /// Their names, sorted.
+    pub fn names(&self) -> Result<Vec<EnvName>> {
+        let mut names: Vec<EnvName> = entries(&self.directory)?
+            .iter()
+            .filter_map(|name| EnvName::parse(name.as_bytes()).ok())
+            .collect();
+        names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        Ok(names)
+    }
+
+    /// Opens one; `None`: there is none of that name.
+    pub fn open(&self, name: &EnvName) -> Result<Option<OwnedFd>> {
+        match root_directory(&self.directory, name.as_str(), false) {
+            Ok(directory) => Ok(Some(directory)),
+            Err(error) if error.errno == Some(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes an environment. `false`: there is one already.
+    pub fn create(&self, name: &EnvName) -> Result<bool> {
+        match mkdirat(&self.directory, name.as_str(), Mode::RWXU) {
+            Ok(()) => {}
+            Err(Errno::EXIST) => return Ok(false),
+            Err(errno) => return Err(errno).doing("create the environment", || name),
+        }
+        // The time of the directory's last change says when the environment was used: never yet.
+        self.set_used(name, 0)?;
+        Ok(true)
+    }
+
+    /// Makes `name` a copy of `from`, complete or not at all.
+    pub fn copy(&self, from: &EnvName, name: &EnvName) -> Result<()> {
+        if self.open(name)?.is_some() {
+            return Err(Error::refused(
+                "create the environment",
+                name,
+                "it exists already",
+            ));
+        }
+        let source = self.open(from)?.ok_or_else(|| missing(from))?;
+        let unfinished = c_name(&format!(".copy-{}-{}", std::process::id(), name.as_str()));
+        tree::remove(&self.directory, &unfinished)?;
+        mkdirat(&self.directory, &unfinished, Mode::RWXU).doing("create", || "the copy")?;
+        let made = (|| {
+            let target = openat(&self.directory, &unfinished, DIRECTORY, Mode::empty())
+                .doing("open", || "the copy")?;
+            for entry in entries(&source)? {
+                // Overlayfs' own scratch space is made again at the next start.
+                if !entry.ends_with(WORK) {
+                    tree::copy(&source, &target, &c_name(&entry))?;
+                }
+            }
+            renameat_with(
+                &self.directory,
+                &unfinished,
+                &self.directory,
+                name.as_str(),
+                RenameFlags::NOREPLACE,
+            )
+            .doing("create the environment", || name)?;
+            self.set_used(name, 0)
+        })();
+        if made.is_err() {
+            let _ = tree::remove(&self.directory, &unfinished);
+        }
+        made
+    }
+
+    /// Removes one, in two steps: a rename that takes it away at once, then its files. What a killed
+    /// removal left is removed with the next one.
+    pub fn remove(&self, name: &EnvName) -> Result<()> {
+        let gone = c_name(&format!(
+            ".removed-{}-{}",
+            std::process::id(),
+            name.as_str()
+        ));
+        renameat_with(
+            &self.directory,
+            name.as_str(),
+            &self.directory,
+            &gone,
+            RenameFlags::NOREPLACE,
+        )
+        .doing("remove the environment", || name)?;
+        self.remove_leftovers()
+    }
+
+    /// Removes what killed removals and copies left behind.
+    pub fn remove_leftovers(&self) -> Result<()> {
+        for entry in entries(&self.directory)? {
+            let owner = entry.strip_prefix(".removed-").map(|_| None).or_else(|| {
+                entry
+                    .strip_prefix(".copy-")
+                    .map(|rest| rest.split('-').next())
+            });
+            let Some(owner) = owner else { continue };
+            // A copy that is still being made belongs to a living process.
+            let alive = owner.is_some_and(|pid| Path::new("/proc").join(pid).exists());
+            if !alive {
+                tree::remove(&self.directory, &c_name(&entry))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Space and time of last use.
+    pub fn usage(&self, name: &EnvName) -> Result<Usage> {
+        let c_name = c_name(name.as_str());
+        let stat = statat(&self.directory, &c_name, AtFlags::SYMLINK_NOFOLLOW)
+            .doing("stat the environment", || name)?;
+        Ok(Usage {
+            bytes: tree::disk_usage(&self.directory, &c_name)?,
+            used: u64::try_from(stat.st_mtime).unwrap_or(0),
+        })
+    }
+
+    /// Remembers that the environment is used now.
+    pub fn touch(&self, name: &EnvName) -> Result<()> {
+        self.set_used(name, rustix::fs::UTIME_NOW)
+    }
+
+    fn set_used(&self, name: &EnvName, nanoseconds: rustix::fs::Nsecs) -> Result<()> {
+        let time = rustix::fs::Timespec {
+            tv_sec: 0,
+            tv_nsec: nanoseconds,
+        };
+        let times = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
+        utimensat(
+            &self.directory,
+            name.as_str(),
+            &times,
+            AtFlags::SYMLINK_NOFOLLOW,
+        )
+        .doing("set the time of", || name)
+    }
+}
+
+/// There is no environment of that name.
+#[must_use]
+pub fn missing(name: &EnvName) -> Error {
+    Error::refused(
+        "find the environment",
+        format!("\"{name}\""),
+        "there is none of that name",
+    )
+    .hint("`caddis list` shows yours, `caddis new NAME` makes one")
+}
+
+const WORK: &str = ".work";
+
+/// The names of the upper and the work directory for the file system at `at`, both made if they do
+/// not exist. The upper directory is the root of the merged one, so it gets the base's owner and mode.
+pub fn layer_directories(environment: impl AsFd, at: &Path) -> Result<(String, String)> {
+    let environment = environment.as_fd();
+    let upper = upper_name(at);
+    let work = format!("{upper}{WORK}");
+    if statat(environment, &upper, AtFlags::SYMLINK_NOFOLLOW).is_err() {
+        let base = rustix::fs::stat(at).doing("stat", || at.display())?;
+        let unfinished = format!("{upper}.new");
+        match mkdirat(environment, &unfinished, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno).doing("create", || upper),
+        }
+        let (uid, gid) = (Uid::from_raw(base.st_uid), Gid::from_raw(base.st_gid));
+        chownat(
+            environment,
+            &unfinished,
+            Some(uid),
+            Some(gid),
+            AtFlags::SYMLINK_NOFOLLOW,
+        )
+        .doing("chown", || &unfinished)?;
+        let directory = openat(environment, &unfinished, DIRECTORY, Mode::empty())
+            .doing("open", || &unfinished)?;
+        fchmod(&directory, Mode::from_raw_mode(base.st_mode)).doing("chmod", || &unfinished)?;
+        renameat_with(
+            environment,
+            &unfinished,
+            environment,
+            &upper,
+            RenameFlags::NOREPLACE,
+        )
+        .doing("create", || &upper)?;
+    }
+    match mkdirat(environment, &work, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => Ok((upper, work)),
+        Err(errno) => Err(errno).doing("create", || work),
+    }
+}
+
+/// The names of a directory's entries, those that are text.
+pub fn entries(directory: impl AsFd) -> Result<Vec<String>> {
+    let list = || -> std::result::Result<Vec<String>, Errno> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(directory)? {
+            let entry = entry?;
+            if let Ok(name) = entry.file_name().to_str()
+                && name != "."
+                && name != ".."
+            {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    };
+    list().doing("list", || "a directory")
+}
+
+/// Names that were read from a directory, or checked, hold no NUL.
+fn c_name(name: &str) -> CString {
+    CString::new(name).unwrap_or_default()
+}

@@ -1,0 +1,130 @@
+//! Finds what the veil has to cover: entries of the base that no ordinary user can read.
+
+use super::content::{Accounts, policy_rc_d, sudoers, sudoers_include};
+use super::{Entry, Twin};
+use crate::error::{Error, Result};
+use caddis_policy::Policy;
+use std::collections::BTreeMap;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Where packages put their files. Data directories are left out: root's tools do not need them, and
+/// they may be large.
+const PLACES: [&str; 5] = ["/boot", "/etc", "/root", "/usr", "/var"];
+
+/// The entries of a veil for this host.
+pub(super) fn scan(policy: &Policy) -> Result<Vec<Entry>> {
+    let accounts = Accounts::read(policy.access.min_uid)?;
+    let mut found = BTreeMap::new();
+    let mut pending: Vec<PathBuf> = PLACES.iter().map(PathBuf::from).collect();
+    while let Some(path) = pending.pop() {
+        let Ok(metadata) = fs::symlink_metadata(&path) else {
+            continue;
+        };
+        let own_place = policy.view.private.contains(&path) || policy.view.memory.contains(&path);
+        if own_place || metadata.is_symlink() {
+            continue;
+        }
+        let veiled = hidden_from_all(&path, &metadata, &accounts);
+        if let Some(twin) = veiled.then(|| twin(&path, &metadata, &accounts)).flatten() {
+            found.insert(path.clone(), entry(&path, twin, &metadata));
+        } else if metadata.is_dir() && !veiled {
+            let list = fs::read_dir(&path)
+                .map_err(|error| Error::refused("list", path.display(), error))?;
+            pending.extend(list.flatten().map(|one| one.path()));
+        }
+    }
+    add_helpful_files(&mut found);
+    add_directories(&mut found);
+    Ok(found.into_values().collect())
+}
+
+/// Neither everybody, nor an ordinary user as the owner or as a member of the group, nor anybody by
+/// an access control list can read it.
+fn hidden_from_all(path: &Path, metadata: &Metadata, accounts: &Accounts) -> bool {
+    let wanted = if metadata.is_dir() { 0o5 } else { 0o4 };
+    let others = metadata.mode() & wanted == wanted;
+    // A file that everybody may execute but not read is of use as it is.
+    let program = metadata.is_file() && metadata.mode() & 0o1 != 0;
+    let group = metadata.mode() & (wanted << 3) == wanted << 3
+        && accounts.group_has_ordinary_members(metadata.gid());
+    let owner = accounts.is_ordinary(metadata.uid());
+    !(others || program || group || owner || has_acl(path))
+}
+
+fn has_acl(path: &Path) -> bool {
+    rustix::fs::lgetxattr(path, c"system.posix_acl_access", &mut [0_u8; 0][..]).is_ok()
+}
+
+fn twin(path: &Path, metadata: &Metadata, accounts: &Accounts) -> Option<Twin> {
+    let generated = match path.to_str().unwrap_or_default() {
+        "/etc/shadow" | "/etc/shadow-" => Some(accounts.shadow()),
+        "/etc/gshadow" | "/etc/gshadow-" => Some(accounts.gshadow()),
+        "/etc/sudoers" => Some(sudoers()),
+        _ => None,
+    };
+    match generated {
+        Some(text) => Some(Twin::File(text)),
+        None if metadata.is_dir() => Some(Twin::Empty),
+        None if metadata.is_file() => Some(Twin::Whiteout),
+        None => None,
+    }
+}
+
+fn entry(path: &Path, twin: Twin, metadata: &Metadata) -> Entry {
+    Entry {
+        path: path.to_owned(),
+        twin,
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+        mode: metadata.mode() & 0o7777,
+    }
+}
+
+/// sudo without a password for the environment's user, also where sudo is installed later; and no
+/// daemons started behind the user's back by a package's installation.
+fn add_helpful_files(found: &mut BTreeMap<PathBuf, Entry>) {
+    let mut add = |path: &str, twin, mode| {
+        let path = PathBuf::from(path);
+        found.insert(
+            path.clone(),
+            Entry {
+                path,
+                twin,
+                uid: 0,
+                gid: 0,
+                mode,
+            },
+        );
+    };
+    let directory = Path::new("/etc/sudoers.d");
+    if !directory.exists() {
+        add("/etc/sudoers.d", Twin::Empty, 0o755);
+    }
+    add(
+        "/etc/sudoers.d/caddis",
+        Twin::File(sudoers_include()),
+        0o440,
+    );
+    let has_rc = Path::new("/usr/sbin/invoke-rc.d").exists();
+    if has_rc && !Path::new("/usr/sbin/policy-rc.d").exists() {
+        add("/usr/sbin/policy-rc.d", Twin::File(policy_rc_d()), 0o755);
+    }
+}
+
+/// The directories above the entries: the merged directory gets its owner and mode from the veil, so
+/// the veil's gets them from the base's.
+fn add_directories(found: &mut BTreeMap<PathBuf, Entry>) {
+    let paths: Vec<PathBuf> = found.keys().cloned().collect();
+    for path in paths {
+        for above in path.ancestors().skip(1) {
+            if found.contains_key(above) {
+                continue;
+            }
+            if let Ok(metadata) = fs::metadata(above) {
+                found.insert(above.to_owned(), entry(above, Twin::Directory, &metadata));
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `caddis admin`: looking after everybody's environments.
+
+pub mod list;
+pub mod policy;
+pub mod ps;
+pub mod refresh;
+mod scope;
+pub mod stop;
+
+use clap::{Args, Subcommand};
+
+use crate::error::Error;
+
+/// Look after everybody's environments (root)
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Admin {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(list::List),
+    Ps(ps::Ps),
+    Stop(stop::Stop),
+    Refresh(refresh::Refresh),
+    Policy(policy::Policy),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  caddis admin list                    all users' environments
+  caddis admin stop --user alice       end all that alice runs
+  caddis admin policy check            is /etc/caddis/policy.toml in order?";
+
+impl Admin {
+    /// Runs the command.
+    pub fn run(self) -> Result<u8, Error> {
+        match self.command {
+            Command::List(command) => command.run(),
+            Command::Ps(command) => command.run(),
+            Command::Stop(command) => command.run(),
+            Command::Refresh(command) => command.run(),
+            Command::Policy(command) => command.run(),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! `caddis stop`
+
+use std::ffi::OsString;
+
+use clap::Args;
+
+use crate::error::Error;
+use crate::helper::Call;
+use crate::session::{DEFAULT, environment_name, require_own_environments};
+
+/// End all sessions and processes of an environment
+///
+/// Processes are asked to end first, and made to a little later. What was changed stays.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Stop {
+    /// The environment; `default` if left out
+    #[arg(value_name = "ENV", conflicts_with = "all")]
+    pub env: Option<OsString>,
+
+    /// All of your environments
+    #[arg(short, long)]
+    pub all: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  caddis stop            your default environment
+  caddis stop project
+  caddis stop --all";
+
+impl Stop {
+    /// Has the helper do it.
+    pub fn run(self) -> Result<u8, Error> {
+        require_own_environments()?;
+        let call = Call::new("stop").flag("--every", self.all);
+        if self.all {
+            match call.exec()? {}
+        }
+        let name = environment_name(self.env.as_deref().unwrap_or(DEFAULT.as_ref()))?;
+        match call.operands([name.as_str()]).exec()? {}
+    }
+}

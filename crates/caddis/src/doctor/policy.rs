@@ -1,0 +1,63 @@
+//! Is the policy in order?
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use caddis_policy::Policy;
+
+use super::{fail, ok, warn};
+use crate::error::reason_of;
+use crate::helper::Check;
+
+const TOPIC: &str = "policy";
+
+/// Where the host's policy is. Set when the program is built.
+const SYSCONFDIR: &str = match option_env!("CADDIS_SYSCONFDIR") {
+    Some(dir) => dir,
+    None => "/etc/caddis",
+};
+
+/// The host's policy file.
+pub fn policy_path() -> PathBuf {
+    Path::new(SYSCONFDIR).join("policy.toml")
+}
+
+/// The host's policy, or the default where it cannot be read; the other checks go on with that.
+pub fn load() -> (Policy, Check) {
+    let path = policy_path();
+    let shown = path.display();
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let check = warn(
+                TOPIC,
+                format!("{shown} is not there"),
+                "install Caddis again, or write one",
+            );
+            return (Policy::default(), check);
+        }
+        Err(error) => {
+            let check = warn(
+                TOPIC,
+                format!("{shown}: {}", reason_of(&error)),
+                format!("chmod 644 {shown}"),
+            );
+            return (Policy::default(), check);
+        }
+    };
+    match caddis_policy::parse_bytes(&text) {
+        Ok(policy) => (policy, ok(TOPIC, format!("{shown} is in order"))),
+        Err(errors) => {
+            let first = errors
+                .iter()
+                .next()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let text = format!("{shown}: {first}");
+            (
+                Policy::default(),
+                fail(TOPIC, text, "`caddis admin policy check` shows every error"),
+            )
+        }
+    }
+}

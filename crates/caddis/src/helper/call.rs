@@ -1,0 +1,230 @@
+//! One call of the helper: a verb, options, operands, and the variables for what it is to run.
+
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+use super::record::Record;
+use crate::error::{Error, FAILED};
+
+/// Where the helper is installed. Set when the program is built and never taken from the environment, so that nobody
+/// can be made to run another program as the helper.
+const LIBEXECDIR: &str = match option_env!("CADDIS_LIBEXECDIR") {
+    Some(dir) => dir,
+    None => "/usr/local/libexec/caddis",
+};
+
+/// The helper's path.
+pub fn helper_path() -> PathBuf {
+    Path::new(LIBEXECDIR).join("caddis-helper")
+}
+
+/// One call of the helper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    arguments: Vec<OsString>,
+    variables: Vec<(OsString, OsString)>,
+}
+
+impl Call {
+    /// A call of one of the helper's verbs.
+    pub fn new(verb: &str) -> Self {
+        Self {
+            arguments: vec![verb.into()],
+            variables: Vec::new(),
+        }
+    }
+
+    /// Adds `--name value`. Options come before operands.
+    pub fn option(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.arguments.push(name.into());
+        self.arguments.push(value.into());
+        self
+    }
+
+    /// Adds `--name value` if there is a value.
+    pub fn maybe(self, name: &str, value: Option<impl Into<OsString>>) -> Self {
+        match value {
+            Some(value) => self.option(name, value),
+            None => self,
+        }
+    }
+
+    /// Adds `--name` if it is wanted.
+    pub fn flag(mut self, name: &str, wanted: bool) -> Self {
+        if wanted {
+            self.arguments.push(name.into());
+        }
+        self
+    }
+
+    /// Adds operands.
+    pub fn operands(mut self, operands: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.arguments.extend(operands.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds the command that the helper is to run, if there is one.
+    pub fn command(mut self, command: Vec<OsString>) -> Self {
+        if !command.is_empty() {
+            self.arguments.push("--".into());
+            self.arguments.extend(command);
+        }
+        self
+    }
+
+    /// Hands over variables for the command. Each name gets a `+` in front, so that what the loader, the C library or
+    /// a runtime would act on (`LD_PRELOAD`, `GLIBC_TUNABLES`, …) means nothing to the setuid program itself.
+    pub fn variables(mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        self.variables
+            .extend(variables.into_iter().map(|(name, value)| {
+                let mut prefixed = OsString::with_capacity(name.len() + 1);
+                prefixed.push("+");
+                prefixed.push(name);
+                (prefixed, value)
+            }));
+        self
+    }
+
+    /// The arguments, for tests.
+    #[cfg(test)]
+    pub fn arguments(&self) -> &[OsString] {
+        &self.arguments
+    }
+
+    /// The variables, for tests.
+    #[cfg(test)]
+    pub fn environment(&self) -> &[(OsString, OsString)] {
+        &self.variables
+    }
+
+    /// The call as a command that can be started.
+    pub fn to_command(&self) -> Command {
+        let mut command = Command::new(helper_path());
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Becomes the helper. Only comes back if that failed.
+    pub fn exec(&self) -> Result<Infallible, Error> {
+        Err(not_started(&self.to_command().exec()))
+    }
+
+    /// Runs the helper, waits, and returns the lines it answered. When it failed it has said why already, and the
+    /// error only carries its status.
+    pub fn records(&self) -> Result<Vec<Record>, Error> {
+        let output = self
+            .to_command()
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|error| not_started(&error))?;
+        if !output.status.success() {
+            return Err(Error::reported(code_of(output.status)));
+        }
+        let lines = output
+            .stdout
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
+        Ok(lines.map(Record::parse).collect())
+    }
+}
+
+/// The helper could not be started.
+pub fn not_started(reason: &io::Error) -> Error {
+    let error = |hint: &str| {
+        Error::io("start the helper", helper_path().display(), copy(reason)).hint(hint)
+    };
+    match reason.kind() {
+        io::ErrorKind::ArgumentListTooLong => {
+            error("arguments and variables together are longer than the kernel takes")
+        }
+        _ => error("is Caddis installed completely? `caddis doctor` looks"),
+    }
+}
+
+/// `io::Error` cannot be cloned, and the number is all that is needed of it.
+fn copy(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+/// What a shell would report for this end.
+pub fn code_of(status: ExitStatus) -> u8 {
+    use std::os::unix::process::ExitStatusExt;
+    let code = match (status.code(), status.signal()) {
+        (Some(code), _) => code,
+        (None, Some(signal)) => 128 + signal,
+        (None, None) => FAILED.into(),
+    };
+    u8::try_from(code).unwrap_or(FAILED)
+}
+
+/// `UID:GID[,GID…]`, the value of `--for`.
+pub fn for_value(uid: u32, gids: &[u32]) -> OsString {
+    let gids: Vec<String> = gids.iter().map(u32::to_string).collect();
+    format!("{uid}:{}", gids.join(",")).into()
+}
+
+/// `argument` as it may stand where the helper expects an operand: nothing that it could take for an option.
+pub fn is_plain(argument: &OsStr) -> bool {
+    !argument.as_encoded_bytes().starts_with(b"-")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    #[test]
+    fn variables_are_prefixed_and_nothing_else_is_handed_over() {
+        let odd = OsString::from_vec(vec![b'a', 0xff, b'=']);
+        let call = Call::new("session").variables([
+            ("LD_PRELOAD".into(), odd.clone()),
+            (odd.clone(), "x".into()),
+        ]);
+        let mut name = OsString::from("+");
+        name.push(&odd);
+        assert_eq!(
+            call.environment(),
+            [("+LD_PRELOAD".into(), odd), (name, "x".into())]
+        );
+        let command = call.to_command();
+        assert_eq!(command.get_envs().count(), 2);
+    }
+
+    #[test]
+    fn arguments_come_in_the_helpers_order() {
+        let call = Call::new("session")
+            .maybe("--env", Some("x"))
+            .maybe("--cwd", None::<OsString>)
+            .flag("--dry-run", true)
+            .flag("--ctty", false)
+            .command(vec!["ls".into(), "-l".into()]);
+        assert_eq!(
+            call.arguments(),
+            ["session", "--env", "x", "--dry-run", "--", "ls", "-l"]
+        );
+    }
+
+    #[test]
+    fn ends_are_reported_as_a_shell_would() {
+        use std::os::unix::process::ExitStatusExt;
+        assert_eq!(code_of(ExitStatus::from_raw(3 << 8)), 3);
+        assert_eq!(code_of(ExitStatus::from_raw(9)), 137);
+    }
+
+    #[test]
+    fn a_user_is_handed_over_as_numbers() {
+        assert_eq!(for_value(1000, &[1000, 27]), "1000:1000,27");
+    }
+}

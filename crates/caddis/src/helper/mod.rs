@@ -1,0 +1,9 @@
+//! Talking to the setuid helper: how it is called, and how its answers are read.
+
+pub mod answer;
+pub mod call;
+pub mod percent;
+pub mod record;
+
+pub use answer::{Check, Environment, Level, Process};
+pub use call::Call;

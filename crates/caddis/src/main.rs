@@ -1,0 +1,29 @@
+//! `caddis`: the command line.
+//!
+//! It reads arguments, asks questions and renders answers. It holds no privilege: whatever needs root is asked of
+//! the helper, which decides for itself and trusts nothing that it is told here.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod doctor;
+mod error;
+mod helper;
+mod render;
+mod session;
+mod terminal;
+mod user;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let outcome = match cli::parse(&arguments) {
+        Ok(cli) => commands::run(cli),
+        Err(code) => return ExitCode::from(code),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => ExitCode::from(error.report(cli::usage_code(&arguments))),
+    }
+}

@@ -1,0 +1,106 @@
+//! What `enter`, `run` and `root` have in common: a session in an environment.
+
+mod caller;
+mod names;
+mod plan;
+mod variables;
+
+use std::ffi::OsString;
+
+pub use caller::{Caller, is_inside};
+pub use names::{DEFAULT, environment_name};
+pub use plan::{For, plan};
+
+use crate::error::Error;
+use crate::terminal;
+use crate::user::{Account, group};
+
+/// As whom the command runs inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// As the user.
+    User,
+    /// As the environment's root.
+    Root,
+    /// As the environment's configuration says.
+    Login,
+}
+
+/// A session that somebody asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub role: Role,
+    /// The environment, if one was named.
+    pub environment: Option<OsString>,
+    /// For whom, if not for the caller.
+    pub user: Option<OsString>,
+    /// The command; none means a login shell.
+    pub command: Vec<OsString>,
+    /// Only print what would be done.
+    pub dry_run: bool,
+}
+
+/// Starts a session and, except where a terminal has to be relayed, becomes it.
+pub fn start(request: Request) -> Result<u8, Error> {
+    let caller = Caller::current();
+    let whom = resolve(&request, &caller)?;
+    // What root runs for somebody else must not get hold of root's terminal: whoever can open it can push input into
+    // it (TIOCSTI), which root's shell would then run. So such a session has a terminal of its own.
+    let relayed = whom.is_somebody_else() && !request.dry_run && terminal::any_terminal();
+    let call = plan(request, &caller, &whom, relayed)?;
+    if relayed {
+        return terminal::relay(call.to_command());
+    }
+    match call.exec()? {}
+}
+
+/// Whose environment it is to be.
+fn resolve(request: &Request, caller: &Caller) -> Result<For, Error> {
+    match &request.user {
+        Some(name) if caller.uid != 0 => Err(Error::failed(format!(
+            "run for user {}: only root may run for somebody else",
+            name.display()
+        ))),
+        Some(name) => {
+            let account = Account::by_name(name)?.ok_or_else(|| {
+                Error::failed(format!(
+                    "run for user {}: there is no such user",
+                    name.display()
+                ))
+            })?;
+            if account.uid == 0 {
+                return Err(no_environment_of_its_own());
+            }
+            let groups = group::groups_of(&account)?;
+            Ok(For::SomebodyElse(account, groups))
+        }
+        // Inside, uid 0 is the environment's root, and the helper knows which environment it is in.
+        None if caller.uid == 0 && !caller.inside => Err(no_environment_of_its_own()),
+        None => match Account::by_uid(caller.uid)? {
+            Some(account) => Ok(For::Caller(Some(account))),
+            // Inside, the user database is the user's to change; the session exists already and needs nothing of it.
+            None if caller.inside => Ok(For::Caller(None)),
+            None => Err(Error::failed(format!(
+                "look up user id {}: the user database has no such user",
+                caller.uid
+            ))
+            .hint(format!("`getent passwd {}` must print a line", caller.uid))),
+        },
+    }
+}
+
+/// What root is told who forgot that environments are for users.
+pub fn no_environment_of_its_own() -> Error {
+    Error::failed("root has no environment of its own").hint(
+        "root can run for somebody else (`caddis run --user NAME COMMAND`, `caddis root --user NAME COMMAND`) and \
+         look after everybody's environments (`caddis admin --help`)",
+    )
+}
+
+/// Refuses what only makes sense for a user's own environments, where root asks.
+pub fn require_own_environments() -> Result<(), Error> {
+    if rustix::process::getuid().is_root() && !is_inside() {
+        return Err(no_environment_of_its_own());
+    }
+    Ok(())
+}

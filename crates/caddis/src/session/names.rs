@@ -1,0 +1,44 @@
+//! Environment names as they come from the command line.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use caddis_policy::EnvName;
+
+use crate::error::Error;
+use crate::render::text::quoted;
+
+/// The environment meant when none is named.
+pub const DEFAULT: &str = "default";
+
+/// Checks a name. The helper does so, too; here it comes before any question is asked, and keeps what could be taken
+/// for an option out of the helper's arguments.
+pub fn environment_name(name: &OsStr) -> Result<EnvName, Error> {
+    EnvName::parse(name.as_bytes()).map_err(|error| {
+        let reason = error.to_string();
+        let reason = reason.strip_prefix("environment name: ").unwrap_or(&reason);
+        Error::usage(format!(
+            "environment name {}: {reason}",
+            quoted(name.as_bytes())
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_names_are_refused_and_shown_harmlessly() {
+        for odd in ["", "..", "-x", "a/b", "a\u{1b}[31m", "é"] {
+            let message = environment_name(OsStr::new(odd))
+                .map(|name| name.to_string())
+                .map_err(|error| error.to_string());
+            assert!(
+                message.as_ref().is_err_and(|text| !text.contains('\u{1b}')),
+                "{odd:?} gave {message:?}"
+            );
+        }
+        assert!(environment_name(OsStr::new(DEFAULT)).is_ok());
+    }
+}

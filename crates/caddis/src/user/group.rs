@@ -1,0 +1,115 @@
+//! Groups: which ones a user is in, and what they are called.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::account::{Account, number, read_if_there};
+use super::getent::getent;
+use super::switch::groups_are_local;
+use crate::error::Error;
+
+/// The groups an account would have after a login, its own first.
+pub fn groups_of(account: &Account) -> Result<Vec<u32>, Error> {
+    let others = if groups_are_local(&read_if_there(Path::new("/etc/nsswitch.conf"))?) {
+        members(&read_if_there(Path::new("/etc/group"))?, &account.name)
+    } else {
+        initgroups(&getent("initgroups", Some(&account.name))?, &account.name)
+    };
+    let mut groups = vec![account.gid];
+    for gid in others {
+        if !groups.contains(&gid) {
+            groups.push(gid);
+        }
+    }
+    Ok(groups)
+}
+
+/// A group's name, if it has one.
+pub fn name_of(gid: u32) -> Option<String> {
+    let find = |text: &[u8]| {
+        lines(text)
+            .find(|group| group.gid == gid)
+            .map(|group| String::from_utf8_lossy(group.name).into_owned())
+    };
+    let local = read_if_there(Path::new("/etc/group")).ok()?;
+    find(&local).or_else(|| find(&getent("group", Some(OsStr::new(&gid.to_string()))).ok()?))
+}
+
+/// Names and numbers of all the groups that a text in the format of `group(5)` holds.
+pub fn groups(text: &[u8]) -> impl Iterator<Item = (String, u32)> {
+    lines(text).map(|group| (String::from_utf8_lossy(group.name).into_owned(), group.gid))
+}
+
+struct Line<'a> {
+    name: &'a [u8],
+    gid: u32,
+    members: &'a [u8],
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    text.split(|byte| *byte == b'\n').filter_map(|line| {
+        let mut fields = line.split(|byte| *byte == b':');
+        let (name, _, gid, members) = (
+            fields.next()?,
+            fields.next()?,
+            fields.next()?,
+            fields.next()?,
+        );
+        Some(Line {
+            name,
+            gid: number(gid)?,
+            members,
+        })
+    })
+}
+
+/// The groups in the format of `group(5)` that list the user.
+fn members(text: &[u8], user: &OsStr) -> Vec<u32> {
+    let listed = |group: &Line| {
+        group
+            .members
+            .split(|byte| *byte == b',')
+            .any(|member| member == user.as_bytes())
+    };
+    lines(text).filter(listed).map(|group| group.gid).collect()
+}
+
+/// The groups in a line of `getent initgroups`: the name, padded, then numbers.
+fn initgroups(text: &[u8], user: &OsStr) -> Vec<u32> {
+    let numbers = text.strip_prefix(user.as_bytes()).unwrap_or_default();
+    numbers
+        .split(u8::is_ascii_whitespace)
+        .filter_map(number)
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_memberships() {
+        let text = b"root:x:0:\nsudo:x:27:bob,alice\nalices:x:28:alice2\nvideo:x:44:alice\nbad:x:y:alice\n";
+        assert_eq!(members(text, OsStr::new("alice")), [27, 44]);
+    }
+
+    #[test]
+    fn reads_initgroups() {
+        assert_eq!(
+            initgroups(b"alice                 27 44 100\n", OsStr::new("alice")),
+            [27, 44, 100]
+        );
+        assert_eq!(initgroups(b"alice\n", OsStr::new("alice")), [0u32; 0]);
+        assert_eq!(initgroups(b"1000 27\n", OsStr::new("1000")), [27]);
+        assert_eq!(initgroups(b"", OsStr::new("alice")), [0u32; 0]);
+    }
+
+    #[test]
+    fn an_account_is_in_its_own_group() {
+        let root = Account::by_uid(0).unwrap().unwrap();
+        assert_eq!(groups_of(&root).unwrap()[0], 0);
+        assert_eq!(name_of(0).unwrap(), "root");
+    }
+}

@@ -1,0 +1,40 @@
+//! What the tests across crates share. Each file in `tests/` is one capability; each test starts a host of
+//! its own (see `docs/lab.md`).
+#![forbid(unsafe_code)]
+
+use caddis_lab::{Host, HostChild, HostCommand, Output};
+
+/// Commands in a user's environment, as the user would type them.
+pub trait Environments {
+    /// `caddis run bash -c SCRIPT` as this user, in their environment "default".
+    fn inside(&self, user: &str, script: &str) -> Output;
+
+    /// `caddis root bash -c SCRIPT` as this user: the environment's root.
+    fn inside_root(&self, user: &str, script: &str) -> Output;
+
+    /// `caddis run bash -c SCRIPT`, started and left running: a session to talk to.
+    fn session(&self, user: &str, script: &str) -> HostChild;
+
+    /// `caddis` with these arguments as this user, to be refined.
+    fn caddis(&self, user: &str, arguments: &[&str]) -> HostCommand<'_>;
+}
+
+impl Environments for Host {
+    fn inside(&self, user: &str, script: &str) -> Output {
+        self.caddis(user, &["run", "bash", "-c", script]).run()
+    }
+
+    fn inside_root(&self, user: &str, script: &str) -> Output {
+        self.caddis(user, &["root", "bash", "-c", script]).run()
+    }
+
+    fn session(&self, user: &str, script: &str) -> HostChild {
+        self.caddis(user, &["run", "bash", "-c", script]).spawn()
+    }
+
+    fn caddis(&self, user: &str, arguments: &[&str]) -> HostCommand<'_> {
+        let mut argv = vec!["caddis"];
+        argv.extend(arguments);
+        self.command(user, &argv)
+    }
+}

@@ -1,0 +1,112 @@
+//! `make install` and `make uninstall`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use caddis_lab::Host;
+use std::process::Command;
+
+const HELPER: &str = "/usr/local/libexec/caddis/caddis-helper";
+const POLICY: &str = "/etc/caddis/policy.toml";
+
+/// `make TARGET DESTDIR=<the host's root>`, as root.
+fn make(host: &Host, target: &str, more: &[&str]) {
+    let output = Command::new("make")
+        .args([
+            "-C",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/.."),
+            target,
+            "BUILD=no",
+        ])
+        .arg(format!(
+            "BIN_DIR={}",
+            std::env::var("CADDIS_LAB_BIN").unwrap()
+        ))
+        .arg(format!("DESTDIR={}", host.root_path().display()))
+        .args(more)
+        .env_remove("MAKEFLAGS")
+        .env_remove("MAKELEVEL")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn what_is_installed_and_with_which_rights() {
+    let host = Host::start().unwrap();
+    let modes = |path: &str| {
+        host.sh("root", &format!("stat -c '%a %U:%G' {path}"))
+            .ok()
+            .text()
+            .to_owned()
+    };
+    assert_eq!(modes("/usr/local/bin/caddis"), "755 root:root");
+    assert_eq!(modes(HELPER), "4755 root:root");
+    assert_eq!(modes("/usr/local/libexec/caddis"), "755 root:root");
+    assert_eq!(modes(POLICY), "644 root:root");
+    // Static: nothing of an environment is loaded into a setuid program.
+    for program in ["/usr/local/bin/caddis", HELPER] {
+        assert_eq!(
+            host.run("root", &["ldd", program]).text(),
+            "statically linked"
+        );
+    }
+    assert!(host.exists("/usr/local/share/man/man1/caddis.1"));
+    assert!(host.exists("/usr/local/share/man/man1/caddis-run.1"));
+    assert!(host.exists("/usr/local/share/fish/vendor_completions.d/caddis.fish"));
+    assert!(host.exists("/usr/local/share/zsh/site-functions/_caddis"));
+    host.sh(
+        "alice",
+        "bash -n /usr/local/share/bash-completion/completions/caddis",
+    )
+    .ok();
+    host.sh("alice", "caddis --version").ok();
+    host.sh("alice", "caddis admin policy check /etc/caddis/policy.toml")
+        .ok();
+}
+
+#[test]
+fn installing_again_keeps_the_policy() {
+    let host = Host::start().unwrap();
+    let changed = "[session]\nlinger = \"5s\"\n";
+    host.write(POLICY, changed, 0o640);
+    make(&host, "install", &[]);
+    assert_eq!(host.read_text(POLICY), changed);
+    assert_eq!(host.look(POLICY).unwrap().st_mode & 0o7777, 0o640);
+    let left = host.sh("root", "ls -A /usr/local/libexec/caddis").ok();
+    assert_eq!(left.text(), "caddis-helper");
+}
+
+#[test]
+fn uninstalling_keeps_what_belongs_to_users_unless_purged() {
+    let host = Host::start().unwrap();
+    host.sh("root", "mkdir -p /var/lib/caddis/env/1000/default")
+        .ok();
+    make(&host, "uninstall", &[]);
+    let left = host
+        .sh("root", "find /usr/local -type f -o -name '*caddis*'")
+        .ok();
+    assert_eq!(left.text(), "");
+    assert!(host.exists(POLICY) && host.exists("/var/lib/caddis/env/1000/default"));
+    make(&host, "uninstall", &["PURGE=1"]);
+    assert!(!host.exists(POLICY) && !host.exists("/etc/caddis") && !host.exists("/var/lib/caddis"));
+}
+
+/// The last step of `make run` on a host: what it runs, as whom.
+#[test]
+fn make_run_ends_in_an_environment_of_the_calling_user() {
+    let host = Host::start().unwrap();
+    let script = include_str!("../../scripts/open");
+    host.write("/usr/local/bin/open-environment", script, 0o755);
+    let ask = "id -un; echo $HOME $CADDIS_ENV; echo \"it's\" \\$quoted";
+    let open = |user: &str| host.command(user, &["open-environment"]).env("CMD", ask);
+    let expected = |user: &str| format!("{user}\n/home/{user} default\nit's $quoted\n");
+    assert_eq!(open("alice").run().ok().stdout, expected("alice"));
+    assert_eq!(
+        open("root").env("SUDO_USER", "bob").run().ok().stdout,
+        expected("bob")
+    );
+    let demo = open("root").run().ok().says("made the user caddis-demo");
+    assert_eq!(demo.stdout, expected("caddis-demo"));
+    // Only the first time.
+    assert!(!open("root").run().ok().stderr.contains("made the user"));
+    open("alice").env("CMD", "exit 7").run().exits(7);
+}
