@@ -2,6 +2,10 @@
 //! its own (see `docs/lab.md`).
 #![forbid(unsafe_code)]
 
+mod state;
+
+pub use state::State;
+
 use caddis_lab::{Host, HostChild, HostCommand, Output};
 
 /// Commands in a user's environment, as the user would type them.

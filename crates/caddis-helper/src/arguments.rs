@@ -75,8 +75,8 @@ pub enum Verb {
 /// A session to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// The environment.
-    pub name: EnvName,
+    /// The environment; `None`: the one we are in, or else "default".
+    pub name: Option<EnvName>,
     /// As whom.
     pub who: Role,
     /// The user's home directory.
@@ -235,7 +235,7 @@ impl Parts {
         let required = |name: Option<EnvName>| name.ok_or_else(|| wrong("no name is given"));
         let verb = match verb {
             "session" => Verb::Session(Session {
-                name: required(self.env.or(EnvName::parse(b"default").ok()))?,
+                name: self.env,
                 who: self.role.unwrap_or(Role::User),
                 home: self.home,
                 shell: self.shell,

@@ -30,7 +30,7 @@ pub(crate) fn session(request: Request, state: CallersState) -> Result<u8, Error
     let Verb::Session(session) = request.verb else {
         return refused("do that");
     };
-    if session.name.as_str() != here {
+    if session.name.as_ref().is_some_and(|name| name.as_str() != here) {
         return refused("enter another environment");
     }
     let uid = getuid();

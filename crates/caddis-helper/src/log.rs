@@ -38,7 +38,7 @@ fn send(priority: u32, text: &str) {
         let pid = std::process::id();
         let line = format!("<{priority}>caddis[{pid}]: {}", printable(text));
         let end = line.floor_char_boundary(2000);
-        let line = line[..end].as_bytes();
+        let line = &line.as_bytes()[..end];
         sendto(
             &socket,
             line,

@@ -11,7 +11,8 @@ use crate::store::layer_directories;
 use caddis_policy::Policy;
 use caddis_sys::MountAttr;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, chownat, fstat, mkdirat, openat, openat2,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, chmodat, chownat, fstat, mkdirat, openat,
+    openat2,
 };
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
@@ -343,8 +344,16 @@ impl Builder<'_> {
 
     /// A directory in the instance's memory that belongs to container root.
     pub(crate) fn memory_directory(&self, name: &str, mode: u32) -> Result<()> {
-        mkdirat(&self.memory, name, Mode::from_raw_mode(mode)).doing("create", || name)?;
-        self.give(name)
+        mkdirat(&self.memory, name, Mode::RWXU).doing("create", || name)?;
+        self.give(name)?;
+        // Not in mkdirat, from which the umask would take bits.
+        chmodat(
+            &self.memory,
+            name,
+            Mode::from_raw_mode(mode),
+            AtFlags::empty(),
+        )
+        .doing("chmod", || name)
     }
 
     fn give(&self, name: &str) -> Result<()> {

@@ -66,23 +66,33 @@ pub(crate) fn build(builder: &Builder<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The host's names that the policy allows, without those that are there already.
+/// The host's names that the policy allows, without those that are there already: first the top
+/// ones, then those in directories that are not allowed as a whole (`net/tun`).
 fn allowed_on_host(devices: &caddis_policy::Devices) -> Result<Vec<String>> {
-    let directory = openat(
-        CWD,
-        "/dev",
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .doing("open", || "/dev")?;
-    let mut names = crate::store::entries(directory)?;
-    names.retain(|name| {
-        !["pts", "shm", "ptmx"].contains(&name.as_str())
-            && !PLAIN.iter().any(|(plain, ..)| plain == name)
-            && devices.allows(name)
-    });
-    names.sort();
-    Ok(names)
+    let made = |name: &str| {
+        ["pts", "shm", "ptmx"].contains(&name) || PLAIN.iter().any(|(plain, ..)| *plain == name)
+    };
+    let mut allowed = Vec::new();
+    for name in list("/dev")?.into_iter().filter(|name| !made(name)) {
+        if devices.allows(&name) {
+            allowed.push(name);
+            continue;
+        }
+        let below = devices.allow.iter().filter_map(|pattern| pattern.split_once('/'));
+        if below.into_iter().any(|(directory, _)| directory == name) {
+            let inner = list(&format!("/dev/{name}"))?.into_iter();
+            let paths = inner.map(|inner| format!("{name}/{inner}"));
+            allowed.extend(paths.filter(|path| devices.allows(path)));
+        }
+    }
+    allowed.sort();
+    Ok(allowed)
+}
+
+fn list(path: &str) -> Result<Vec<String>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = openat(CWD, path, flags, Mode::empty()).doing("open", || path)?;
+    crate::store::entries(directory)
 }
 
 fn node(builder: &Builder<'_>, name: &str, major: u32, minor: u32) -> Result<()> {

@@ -93,7 +93,7 @@ pub(crate) fn become_command(
         .doing("setns", || "the instance's namespaces")?;
     close_all_but(report).doing("close", || "the helper's descriptors")?;
     for (resource, limit) in &command.limits {
-        setrlimit(*resource, limit.clone()).doing("restore", || "the caller's limits")?;
+        setrlimit(*resource, *limit).doing("restore", || "the caller's limits")?;
     }
     become_user(identity, root, command.root)?;
     // Whoever kills the session's process outside means this one too.
@@ -255,7 +255,7 @@ pub fn execute_inside(uid: u32, gid: u32, command: &Command) -> (u8, Error) {
         set_thread_res_gid(group, group, group).doing("setresgid", || gid)?;
         set_thread_res_uid(user, user, user).doing("setresuid", || uid)?;
         for (resource, limit) in &command.limits {
-            setrlimit(*resource, limit.clone()).doing("restore", || "the caller's limits")?;
+            setrlimit(*resource, *limit).doing("restore", || "the caller's limits")?;
         }
         umask(command.umask);
         default_actions(&[Signal::PIPE.as_raw(), Signal::XFSZ.as_raw()]);

@@ -8,6 +8,7 @@
 //! Everything but the first two needs root, and is for the setuid helper alone.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod build;
 mod dev;

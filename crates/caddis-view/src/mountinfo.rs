@@ -145,7 +145,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_text_is_read_without_a_panic(text: Vec<u8>) {
-            parse(&text);
+            let _ = parse(&text);
         }
 
         #[test]

@@ -3,7 +3,7 @@
 use crate::caller::Whom;
 use crate::host::RUN;
 use caddis_policy::{EnvName, Policy};
-use caddis_view::store::Environments;
+use caddis_view::store::{Environments, missing};
 use caddis_view::{Error, Runtime};
 use rustix::io::Errno;
 use std::path::Path;
@@ -19,6 +19,9 @@ pub(crate) fn run(
         .ok_or_else(|| Error::kernel("open", "the environments of the user", Errno::NOENT))?;
     environments.remove_leftovers()?;
     if let Some(from) = from {
+        if environments.open(from)?.is_none() {
+            return Err(missing(from));
+        }
         // Nothing may change while it is copied: half a package database is worse than none.
         let runtime = Runtime::lock(Path::new(RUN), identity.uid, from)?;
         super::stop::end_idle(policy, &runtime, "copy", from)?;

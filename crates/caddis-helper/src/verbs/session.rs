@@ -7,7 +7,7 @@ use crate::sanitise::CallersState;
 use crate::variables::Variables;
 use crate::verbs::config::{Settings, read_settings};
 use crate::{log, output};
-use caddis_policy::{Policy, View};
+use caddis_policy::{EnvName, Policy, View};
 use caddis_view::error::{Context, words};
 use caddis_view::mountinfo::{self, Mount};
 use caddis_view::session::run as run_session;
@@ -29,6 +29,7 @@ pub(crate) fn run(
     state: CallersState,
 ) -> Result<u8, Error> {
     let identity = whom.identity(policy)?;
+    let name = session.name.clone().unwrap_or_default();
     let mut variables = Variables::from_caller();
     if session.dry_run {
         output::plain(plan(policy, &identity, &session)?.to_string().trim_end());
@@ -36,14 +37,14 @@ pub(crate) fn run(
     }
     let environments = Environments::of(&policy.storage.state, identity.uid, true)?
         .ok_or_else(|| Error::kernel("open", "the environments of the user", Errno::NOENT))?;
-    environments.create(&session.name)?;
-    let settings = read_settings(&environments, &session.name)?;
+    environments.create(&name)?;
+    let settings = read_settings(&environments, &name)?;
     let root = match session.who {
         Role::User => false,
         Role::Root => true,
         Role::Login => settings.login_as_root(),
     };
-    variables.mark(session.name.as_str());
+    variables.mark(name.as_str());
     if root {
         variables.become_root();
     }
@@ -61,10 +62,10 @@ pub(crate) fn run(
         own_keyring: whom.by_root,
     };
     for _ in 0..TRIES {
-        let (what, instance, held) = start_or_join(policy, &identity, &session, &settings)?;
-        environments.touch(&session.name)?;
+        let (what, instance, held) = start_or_join(policy, &identity, &name, &session, &settings)?;
+        environments.touch(&name)?;
         let role = if root { "root" } else { "user" };
-        log::session(what, identity.uid, session.name.as_str(), role);
+        log::session(what, identity.uid, name.as_str(), role);
         command.mask = caddis_sys::block_all().doing("block", || "signals")?;
         match run_session(&instance, &held, &identity, &policy.root, &command)? {
             Ended::Command(status) => return Ok(status),
@@ -80,7 +81,7 @@ pub(crate) fn run(
     let reason = "it ended each time before the command could start";
     Err(Error::refused(
         "join",
-        format!("the environment \"{}\"", session.name),
+        format!("the environment \"{name}\""),
         reason,
     ))
 }
@@ -89,11 +90,12 @@ pub(crate) fn run(
 fn start_or_join(
     policy: &Policy,
     identity: &Identity,
+    name: &EnvName,
     session: &Session,
     settings: &Settings,
 ) -> Result<(&'static str, Instance, OwnedFd), Error> {
     loop {
-        let runtime = Runtime::lock(Path::new(RUN), identity.uid, &session.name)?;
+        let runtime = Runtime::lock(Path::new(RUN), identity.uid, name)?;
         if let Some(instance) = runtime.running()? {
             match runtime.join_sessions()? {
                 Some(held) => return Ok(("join", instance, held)),
@@ -104,11 +106,11 @@ fn start_or_join(
         let plan = plan(policy, identity, session)?;
         let hostname = settings.hostname();
         let run = Path::new(RUN);
-        let start = Start::new(&plan, identity, &session.name, policy, run, hostname)?;
+        let start = Start::new(&plan, identity, name, policy, run, hostname)?;
         let (instance, held, _lock) = start.run(runtime).map_err(|error| Error {
             operation: format!(
-                "start the environment \"{}\": {}",
-                session.name, error.operation
+                "start the environment \"{name}\": {}",
+                error.operation
             ),
             ..error
         })?;

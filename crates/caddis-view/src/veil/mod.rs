@@ -86,7 +86,7 @@ pub fn refresh(policy: &Policy) -> Result<Refreshed> {
     let unfinished = format!("{generation}.new");
     tree::remove(&all, &c_name(&unfinished))?;
     write::write(&root_directory(&all, &unfinished, true)?, &plan)?;
-    write::file(&all, &list_name(generation), text.as_bytes(), 0o600)?;
+    write::file(&all, list_name(generation), text.as_bytes(), 0o600)?;
     renameat_with(
         &all,
         &unfinished,

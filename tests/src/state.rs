@@ -1,0 +1,47 @@
+//! What root sees of environments from the outside: their records, their files, their processes.
+
+use caddis_lab::Host;
+
+/// A host's state as far as Caddis keeps any.
+pub trait State {
+    /// Replaces the host's policy.
+    fn policy(&self, text: &str);
+
+    /// The process id on the host of process 1 of an environment that runs or lingers.
+    fn first_process(&self, uid: u32, environment: &str) -> Option<u32>;
+
+    /// How many processes of the host have this in their command line; choose a text of your own.
+    fn count(&self, text: &str) -> usize;
+
+    /// The mounts of the host, a line each, without their ids.
+    fn mounts(&self) -> String;
+}
+
+impl State for Host {
+    fn policy(&self, text: &str) {
+        self.write("/etc/caddis/policy.toml", text, 0o644);
+    }
+
+    fn first_process(&self, uid: u32, environment: &str) -> Option<u32> {
+        let path = format!("/run/caddis/{uid}/{environment}/init");
+        let record = if self.exists(&path) {
+            self.read_text(&path)
+        } else {
+            return None;
+        };
+        let pid: u32 = record.split(' ').nth(1)?.parse().ok()?;
+        let name = format!("/proc/{pid}/comm");
+        (self.exists(&name) && self.read_text(&name).trim() == "caddis-init").then_some(pid)
+    }
+
+    fn count(&self, text: &str) -> usize {
+        let found = self.run("root", &["pgrep", "-c", "-f", "--", text]);
+        found.text().parse().unwrap_or(usize::MAX)
+    }
+
+    fn mounts(&self) -> String {
+        self.sh("root", "cut -d' ' -f3- /proc/self/mountinfo")
+            .ok()
+            .stdout
+    }
+}
