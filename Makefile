@@ -12,6 +12,10 @@ BIN_DIR ?= $(TARGET_DIR)/$(TRIPLE)/release
 STATIC_FLAGS := -C target-feature=+crt-static
 PROGRAMS := caddis caddis-helper
 
+# Compiled in, so that no variable at run time can tell a setuid program where to look.
+export CADDIS_LIBEXECDIR := $(PREFIX)/libexec/caddis
+export CADDIS_SYSCONFDIR := $(SYSCONFDIR)/caddis
+
 # `make run CMD="…"`: by way of the environment, so that the shell that make starts does not read it.
 export CMD
 # `make test T=name P=crate`, `make bench ARGS="…"`

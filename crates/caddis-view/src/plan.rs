@@ -30,7 +30,7 @@ pub struct Overlay {
     pub front: Vec<Front>,
 }
 
-/// A directory in the front layer, which lies above veil and guard and below the user's changes. It
+/// An entry of the front layer, which lies above veil and guard and below the user's changes. It
 /// is made for each instance, in memory, so that an empty environment needs no room on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Front {
@@ -38,7 +38,22 @@ pub enum Front {
     Empty(PathBuf),
     /// A place for a mount, inside a directory that is seen empty.
     MountPoint(PathBuf),
+    /// A file of the host's accounts that the user cannot read: one with every password locked.
+    Locked(PathBuf, Locked),
 }
+
+/// Which file with locked passwords.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locked {
+    /// Of the users.
+    Shadow,
+    /// Of the groups.
+    Gshadow,
+}
+
+/// Made anew at each start, as an account that was added meanwhile would be missing: PAM refuses it.
+const LOCKED: [(&str, Locked); 2] =
+    [("/etc/gshadow", Locked::Gshadow), ("/etc/shadow", Locked::Shadow)];
 
 /// Something mounted over the overlays.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,6 +178,9 @@ impl Plan {
             overlay.front.push(entry);
             Some(())
         };
+        for (path, kind) in LOCKED {
+            front(Path::new(path), Front::Locked(path.into(), kind));
+        }
         for path in &view.private {
             if front(path, Front::Empty(path.clone())).is_none() {
                 steps.push(Step::Memory(path.clone()));
@@ -235,6 +253,7 @@ impl fmt::Display for Plan {
                 match front {
                     Front::Empty(path) => writeln!(f, "  private  {}", path.display())?,
                     Front::MountPoint(path) => writeln!(f, "  mount point  {}", path.display())?,
+                    Front::Locked(path, _) => writeln!(f, "  locked  {}", path.display())?,
                 }
             }
         }
@@ -298,6 +317,8 @@ mod tests {
         assert_eq!(
             plan(&view).to_string(),
             "overlay  /  upper=@\n  \
+               locked  /etc/gshadow\n  \
+               locked  /etc/shadow\n  \
                private  /home\n  \
                mount point  /home/alice\n\
              overlay  /var  upper=@var noexec nosuid\n  \

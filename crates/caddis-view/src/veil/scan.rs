@@ -1,7 +1,8 @@
 //! Finds what the veil has to cover: entries of the base that no ordinary user can read.
 
-use super::content::{Accounts, policy_rc_d, sudoers, sudoers_include};
+use super::content::{policy_rc_d, sudoers, sudoers_include};
 use super::{Entry, Twin};
+use crate::accounts::Accounts;
 use crate::error::{Error, Result};
 use caddis_policy::Policy;
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ pub(super) fn scan(policy: &Policy) -> Result<Vec<Entry>> {
             continue;
         }
         let veiled = hidden_from_all(&path, &metadata, &accounts);
-        if let Some(twin) = veiled.then(|| twin(&path, &metadata, &accounts)).flatten() {
+        if let Some(twin) = veiled.then(|| twin(&path, &metadata)).flatten() {
             found.insert(path.clone(), entry(&path, twin, &metadata));
         } else if metadata.is_dir() && !veiled {
             let list = fs::read_dir(&path)
@@ -57,18 +58,15 @@ fn has_acl(path: &Path) -> bool {
     rustix::fs::lgetxattr(path, c"system.posix_acl_access", &mut [0_u8; 0][..]).is_ok()
 }
 
-fn twin(path: &Path, metadata: &Metadata, accounts: &Accounts) -> Option<Twin> {
-    let generated = match path.to_str().unwrap_or_default() {
-        "/etc/shadow" | "/etc/shadow-" => Some(accounts.shadow()),
-        "/etc/gshadow" | "/etc/gshadow-" => Some(accounts.gshadow()),
-        "/etc/sudoers" => Some(sudoers()),
-        _ => None,
-    };
-    match generated {
-        Some(text) => Some(Twin::File(text)),
-        None if metadata.is_dir() => Some(Twin::Empty),
-        None if metadata.is_file() => Some(Twin::Whiteout),
-        None => None,
+fn twin(path: &Path, metadata: &Metadata) -> Option<Twin> {
+    if path == Path::new("/etc/sudoers") {
+        Some(Twin::File(sudoers()))
+    } else if metadata.is_dir() {
+        Some(Twin::Empty)
+    } else if metadata.is_file() {
+        Some(Twin::Whiteout)
+    } else {
+        None
     }
 }
 
