@@ -1,10 +1,18 @@
 //! What the tests across crates share. Each file in `tests/` is one capability; each test starts a host of
 //! its own (see `docs/lab.md`).
 #![forbid(unsafe_code)]
+// A failed expectation ends the test there and then.
+#![allow(clippy::panic)]
 
+pub mod attack;
+
+mod script;
 mod state;
+mod untouched;
 
+pub use script::strict;
 pub use state::State;
+pub use untouched::Untouched;
 
 use caddis_lab::{Host, HostChild, HostCommand, Output};
 

@@ -25,8 +25,11 @@ fn the_exit_status_is_the_commands_own() {
 #[test]
 fn a_command_that_cannot_be_run_is_126_or_127_and_caddis_itself_failing_125() {
     let host = Host::start().unwrap();
-    host.sh("alice", "echo text > plain; echo '#!/nowhere' > broken; chmod +x broken; mkdir d")
-        .ok();
+    host.sh(
+        "alice",
+        "echo text > plain; echo '#!/nowhere' > broken; chmod +x broken; mkdir d",
+    )
+    .ok();
     let run = |words: &[&str]| host.caddis("alice", &[&["run"], words].concat()).run();
     run(&["no-such-command"])
         .exits(127)
@@ -95,7 +98,9 @@ fn what_the_caller_ignores_or_blocks_is_ignored_and_blocked_inside() {
     let masks = "grep -E '^(SigIgn|SigBlk|SigCgt):' /proc/self/status";
     for before in ["true", "trap '' HUP INT QUIT TERM TSTP USR1"] {
         let outside = host.sh("alice", &format!("{before}; {masks}")).ok();
-        let inside = host.sh("alice", &format!("{before}; caddis run {masks}")).ok();
+        let inside = host
+            .sh("alice", &format!("{before}; caddis run {masks}"))
+            .ok();
         assert_eq!(inside.stdout, outside.stdout, "after {before}");
     }
     let block = "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, [2, 15, 40]); \
@@ -131,7 +136,10 @@ fn the_standard_streams_carry_any_bytes() {
     let both = host
         .inside("alice", "echo out; echo err >&2; exit 3")
         .exits(3);
-    assert_eq!((both.stdout.as_str(), both.stderr.as_str()), ("out\n", "err\n"));
+    assert_eq!(
+        (both.stdout.as_str(), both.stderr.as_str()),
+        ("out\n", "err\n")
+    );
     // A reader who leaves ends the writer, as on the host.
     let left = host
         .sh("alice", "caddis run yes | head -n 1; echo ${PIPESTATUS[0]}")
@@ -151,8 +159,11 @@ fn the_standard_streams_carry_any_bytes() {
 #[test]
 fn the_working_directory_is_the_callers() {
     let host = Host::start().unwrap();
-    host.sh("alice", "mkdir -p $'odd name\\n\\xff'/deep secret && chmod 0 secret")
-        .ok();
+    host.sh(
+        "alice",
+        "mkdir -p $'odd name\\n\\xff'/deep secret && chmod 0 secret",
+    )
+    .ok();
     let pwd = |directory: &str| {
         host.caddis("alice", &["run", "/bin/pwd"])
             .cwd(directory)
@@ -163,9 +174,7 @@ fn the_working_directory_is_the_callers() {
         let inside = pwd(directory);
         assert_eq!((inside.text(), inside.stderr.as_str()), (directory, ""));
     }
-    let odd = host
-        .sh("alice", "cd odd*/deep && caddis run /bin/pwd")
-        .ok();
+    let odd = host.sh("alice", "cd odd*/deep && caddis run /bin/pwd").ok();
     assert_eq!(odd.raw_stdout, b"/home/alice/odd name\n\xff/deep\n");
     // /tmp is the environment's own: a directory of the host's is not there, and that is said.
     host.sh("alice", "mkdir /tmp/of-the-host").ok();
@@ -174,10 +183,15 @@ fn the_working_directory_is_the_callers() {
     );
     assert_eq!(elsewhere.text(), "/home/alice");
     // A working directory that was removed.
-    let gone = host.sh("alice", "mkdir gone; cd gone; rmdir ../gone; caddis run /bin/pwd");
+    let gone = host.sh(
+        "alice",
+        "mkdir gone; cd gone; rmdir ../gone; caddis run /bin/pwd",
+    );
     assert_eq!(gone.ok().text(), "/home/alice");
     assert_eq!(
-        host.inside_root("alice", "/bin/pwd; echo $HOME").ok().stdout,
+        host.inside_root("alice", "/bin/pwd; echo $HOME")
+            .ok()
+            .stdout,
         "/home/alice\n/root\n"
     );
 }
@@ -217,10 +231,16 @@ fn all_variables_go_along_however_strange() {
     assert!(expected.len() >= strange.len() + 6);
     expected.insert(b"CADDIS_ENV=default".to_vec());
     expected.insert(b"debian_chroot=default".to_vec());
-    assert_eq!(variables(&["caddis", "run", "cat", "/proc/self/environ"]), expected);
+    assert_eq!(
+        variables(&["caddis", "run", "cat", "/proc/self/environ"]),
+        expected
+    );
     // What is Caddis' own to say cannot be said by the caller.
     let lie = host
-        .command("alice", &["caddis", "run", "-e", "x", "printenv", "CADDIS_ENV"])
+        .command(
+            "alice",
+            &["caddis", "run", "-e", "x", "printenv", "CADDIS_ENV"],
+        )
         .env("debian_chroot", "y");
     assert_eq!(lie.run().ok().text(), "x");
     let roots = host
@@ -247,21 +267,36 @@ fn mask_limits_priorities_and_groups_are_the_callers() {
     let limits = "cat /proc/self/limits";
     same("true", limits);
     same("ulimit -Sn 100 -Sf 0 -c 0 -Ss 1024 -t 1000", limits);
-    same("ulimit -n 64 -f 100 -v 4000000 -u 500 -l 10 -q 1000 -i 77", limits);
+    same(
+        "ulimit -n 64 -f 100 -v 4000000 -u 500 -l 10 -q 1000 -i 77",
+        limits,
+    );
     same("renice -n 7 $$ > /dev/null", "nice");
-    same("chrt -p -b 0 $$; ionice -c 3 -p $$; taskset -cp 0 $$ > /dev/null", "bash -c '(chrt -p 0; ionice; taskset -cp 0) | cut -d: -f2'");
-    assert_eq!(same("true", "id"), "uid=1000(alice) gid=1000(alice) groups=1000(alice),2000(proj)\n");
+    same(
+        "chrt -p -b 0 $$; ionice -c 3 -p $$; taskset -cp 0 $$ > /dev/null",
+        "bash -c '(chrt -p 0; ionice; taskset -cp 0) | cut -d: -f2'",
+    );
+    assert_eq!(
+        same("true", "id"),
+        "uid=1000(alice) gid=1000(alice) groups=1000(alice),2000(proj)\n"
+    );
     // With another primary group, as after newgrp.
     let proj = host
-        .sh("alice", "sg proj -c 'caddis run id; caddis run touch f; stat -c %G f'")
+        .sh(
+            "alice",
+            "sg proj -c 'caddis run id; caddis run touch f; stat -c %G f'",
+        )
         .ok();
     assert_eq!(
         proj.stdout,
         "uid=1000(alice) gid=2000(proj) groups=2000(proj),1000(alice)\nproj\n"
     );
-    host.inside("alice", "cat /srv/proj/shared.txt; echo more >> /srv/proj/shared.txt")
-        .ok()
-        .says("");
+    host.inside(
+        "alice",
+        "cat /srv/proj/shared.txt; echo more >> /srv/proj/shared.txt",
+    )
+    .ok()
+    .says("");
     let bob = host.inside("bob", "cat /srv/proj/shared.txt");
     bob.fails().says("Permission denied");
 }

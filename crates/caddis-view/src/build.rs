@@ -325,8 +325,11 @@ impl Builder<'_> {
         self.memory_directory("run/lock", 0o1777)?;
         self.memory_directory("run/user", 0o755)?;
         self.memory_directory("run/caddis", 0o755)?;
+        // sudo keeps the variables that say where one is: `caddis root` asks for the first one, Debian's
+        // prompt for the second.
         let rule = format!(
-            "#{} ALL=(ALL:ALL) NOPASSWD: ALL\n",
+            "Defaults env_keep += \"CADDIS_ENV debian_chroot\"\n\
+             #{} ALL=(ALL:ALL) NOPASSWD: ALL\n",
             self.materials.identity.uid
         );
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;

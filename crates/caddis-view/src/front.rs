@@ -18,13 +18,14 @@ pub(crate) fn build(name: &str, overlay: &Overlay, identity: &Identity) -> Resul
     directory(top, &overlay.at, identity, None)?;
     for front in &overlay.front {
         match front {
-            Front::Empty(path) => {
-                let here = directories(top, overlay, path, identity, None)?;
-                // Nothing of the layers below shows through; see "opaque directories" in the
-                // kernel's documentation of overlayfs.
-                lsetxattr(&here, c"trusted.overlay.opaque", b"y", XattrFlags::empty())
-                    .doing("set trusted.overlay.opaque on", || here.display())?;
+            Front::Empty(path) => empty(top, overlay, path, identity)?,
+            Front::Covered(path) if is_file(path) => {
+                let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { continue };
+                let file = directories(top, overlay, above, identity, None)?.join(name);
+                std::fs::write(&file, "")
+                    .map_err(|error| Error::refused("create", file.display(), error))?;
             }
+            Front::Covered(path) => empty(top, overlay, path, identity)?,
             Front::MountPoint(path) => {
                 let own = Some((identity.uid, identity.gid));
                 directories(top, overlay, path, identity, own)?;
@@ -33,6 +34,19 @@ pub(crate) fn build(name: &str, overlay: &Overlay, identity: &Identity) -> Resul
         }
     }
     Ok(())
+}
+
+/// A directory through which nothing of the layers below shows; see "opaque directories" in the kernel's
+/// documentation of overlayfs.
+fn empty(top: &Path, overlay: &Overlay, path: &Path, identity: &Identity) -> Result<()> {
+    let here = directories(top, overlay, path, identity, None)?;
+    lsetxattr(&here, c"trusted.overlay.opaque", b"y", XattrFlags::empty())
+        .doing("set trusted.overlay.opaque on", || here.display())
+}
+
+fn is_file(path: &Path) -> bool {
+    rustix::fs::lstat(path)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::Directory)
 }
 
 /// The directory `path` of the base, and those above it, in the front layer. `own`: the last one is

@@ -5,6 +5,7 @@ use crate::build::{Materials, build, cut_loose};
 use crate::error::{Context, Result};
 use crate::instance::{ENDS, own_record, sessions_left};
 use crate::start::Start;
+use caddis_policy::Session;
 use caddis_sys::{Caught, kill_everyone, signalfd, unshare};
 use rustix::event::epoll;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
@@ -39,7 +40,7 @@ pub(crate) fn live(start: Start<'_>, held: &Held, ready: impl FnOnce()) -> Resul
     // whom to wait for.
     rustix::io::write(&held.record, &own_record()?).doing("write", || "the record of process 1")?;
     cut_loose()?;
-    let linger = start.policy.session.linger;
+    let times = start.policy.session.clone();
     build(&Materials {
         plan: start.plan,
         identity: start.identity,
@@ -54,7 +55,7 @@ pub(crate) fn live(start: Start<'_>, held: &Held, ready: impl FnOnce()) -> Resul
     drop_privileges(&start)?;
     drop(start);
     ready();
-    attend(held, &signals, linger)
+    attend(held, &signals, &times)
 }
 
 /// The first session's terminal, pipes and name are not to be held by a process that may outlive it.
@@ -137,7 +138,7 @@ pub(crate) fn capabilities(kept: CapabilitySet) -> Result<()> {
 }
 
 /// Reaps and waits: for the last session to end, then for the linger time to pass.
-fn attend(held: &Held, signals: &OwnedFd, linger: Duration) -> Result<()> {
+fn attend(held: &Held, signals: &OwnedFd, times: &Session) -> Result<()> {
     let events =
         epoll::create(epoll::CreateFlags::CLOEXEC).doing("epoll_create", || "process 1")?;
     // Edge-triggered: a FIFO that nobody has open for writing would be ready all the time.
@@ -162,7 +163,7 @@ fn attend(held: &Held, signals: &OwnedFd, linger: Duration) -> Result<()> {
         let left = match idle_since {
             None => None,
             Some(since) => {
-                let left = linger.saturating_sub(since.elapsed());
+                let left = times.linger.saturating_sub(since.elapsed());
                 if left.is_zero() && end(held)? {
                     return Ok(());
                 }
@@ -182,7 +183,7 @@ fn attend(held: &Held, signals: &OwnedFd, linger: Duration) -> Result<()> {
         }
         while let Some(caught) = Caught::read(signals).doing("read", || "a signal")? {
             if caught.signal == Signal::TERM.as_raw() {
-                return stop(held, signals);
+                return stop(held, signals, times.stop_grace);
             }
         }
     }
@@ -217,15 +218,16 @@ fn mark_ending(held: &Held) -> Result<()> {
     Ok(())
 }
 
-/// Asked to stop: passes SIGTERM on to all processes and ends with the last of them. The one who
-/// asked sends SIGKILL when it takes too long.
-fn stop(held: &Held, signals: &OwnedFd) -> Result<()> {
+/// Asked to stop: passes SIGTERM on to all processes and ends with the last of them, or after `grace`:
+/// the kernel then kills those that are left.
+fn stop(held: &Held, signals: &OwnedFd, grace: Duration) -> Result<()> {
+    let since = Instant::now();
     mark_ending(held)?;
     kill_everyone(Signal::TERM.as_raw()).doing("kill", || "the processes of the environment")?;
     kill_everyone(Signal::CONT.as_raw()).doing("kill", || "the processes of the environment")?;
     loop {
         reap();
-        if nobody_left()? {
+        if nobody_left()? || since.elapsed() >= grace {
             return Ok(());
         }
         let mut fds = [rustix::event::PollFd::new(

@@ -19,6 +19,9 @@ const LOCK: &str = "lock";
 const SESSIONS: &str = "sessions";
 const RECORD: &str = "init";
 
+/// The error number of an operation on an environment that was removed while it waited.
+pub const REMOVED: Errno = Errno::STALE;
+
 /// The first byte of a record: process 1 runs.
 pub(crate) const RUNS: &[u8; 1] = b"R";
 /// The first byte of a record: process 1 has decided to end.
@@ -79,24 +82,45 @@ impl Runtime {
     /// The instance that can be joined. One that is ending is waited for, since two overlays must not
     /// have the same upper layer: the kernel tells of the end of process 1 only after every process of
     /// its pid namespace, and with them the mounts, are gone.
+    ///
+    /// # Errors
+    /// [`REMOVED`] among others: the environment was removed meanwhile.
     pub fn running(&self) -> Result<Option<Instance>> {
-        let Some((state, pid, started)) = self.record()? else {
-            return Ok(None);
-        };
-        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(pidfd) => pidfd,
-            Err(Errno::SRCH) => return Ok(None),
-            Err(errno) => return Err(errno).doing("pidfd_open", || pid.as_raw_nonzero()),
-        };
-        // Read after the descriptor was opened: if the start time is right now, it was right then.
-        if start_time(pid.as_raw_nonzero().get()) != Some(started) {
-            return Ok(None);
+        loop {
+            let Some((state, pid, started)) = self.record()? else {
+                return Ok(None);
+            };
+            let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+                Ok(pidfd) => pidfd,
+                Err(Errno::SRCH) => return Ok(None),
+                Err(errno) => return Err(errno).doing("pidfd_open", || pid.as_raw_nonzero()),
+            };
+            // Read after the descriptor was opened: if the start time is right now, it was right then.
+            if start_time(pid.as_raw_nonzero().get()) != Some(started)
+                || wait_for_end(&pidfd, Some(Duration::ZERO))?
+            {
+                return Ok(None);
+            }
+            if state == *RUNS {
+                return Ok(Some(Instance { pidfd, pid }));
+            }
+            // Without the lock, for which process 1 may itself be waiting.
+            self.unlock()?;
+            wait_for_end(&pidfd, None)?;
+            self.lock_again()?;
         }
-        if state == *RUNS && !wait_for_end(&pidfd, Some(Duration::ZERO))? {
-            return Ok(Some(Instance { pidfd, pid }));
+    }
+
+    /// Takes the lock back after a wait without it.
+    fn lock_again(&self) -> Result<()> {
+        flock(&self.lock, FlockOperation::LockExclusive).doing("lock", || &self.name)?;
+        if fstat(&self.lock).doing("stat", || "the lock")?.st_nlink > 0 {
+            return Ok(());
         }
-        wait_for_end(&pidfd, None)?;
-        Ok(None)
+        let object = format!("the environment \"{}\"", self.name);
+        let mut error = Error::kernel("use", object, REMOVED);
+        error.reason = "it was removed at this moment".to_owned();
+        Err(error)
     }
 
     /// The instance that runs now, without a lock: good enough to be shown.
@@ -193,21 +217,22 @@ impl Runtime {
     /// The lock is given back while this waits, because process 1 may be waiting for it in turn; the
     /// record keeps others from joining meanwhile.
     pub fn stop(&self, instance: &Instance, grace: Duration) -> Result<()> {
+        let signal = |signal| match pidfd_send_signal(&instance.pidfd, signal) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(errno) => Err(errno).doing("stop", || format!("environment \"{}\"", self.name)),
+        };
+        // First of all: process 1 does the rest even if we are killed now.
+        signal(Signal::TERM)?;
         let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         openat(&self.directory, RECORD, flags, Mode::empty())
             .and_then(|record| rustix::io::pwrite(&record, ENDS, 0))
             .doing("write the record of", || &self.name)?;
         self.unlock()?;
-        let signal = |signal| match pidfd_send_signal(&instance.pidfd, signal) {
-            Ok(()) | Err(Errno::SRCH) => Ok(()),
-            Err(errno) => Err(errno).doing("stop", || format!("environment \"{}\"", self.name)),
-        };
-        signal(Signal::TERM)?;
         if !wait_for_end(&instance.pidfd, Some(grace))? {
             signal(Signal::KILL)?;
             wait_for_end(&instance.pidfd, None)?;
         }
-        flock(&self.lock, FlockOperation::LockExclusive).doing("lock", || &self.name)
+        self.lock_again()
     }
 
     /// Removes the run-time directory of an environment that is removed. The lock is held on a file

@@ -158,6 +158,12 @@ pub fn environment(
         ("upperdir", upper),
         ("workdir", work),
         ("redirect_dir", "on"),
+        // One device number for all files, copied up or not, or `du -x` and `tar --one-file-system`
+        // pass over most of them.
+        ("xino", "on"),
+        // Whatever the kernel was built with.
+        ("index", "off"),
+        ("metacopy", "off"),
     ]);
     let all = capabilities(None)
         .doing("capget", || "of the helper")?

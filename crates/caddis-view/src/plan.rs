@@ -38,6 +38,9 @@ pub enum Front {
     Empty(PathBuf),
     /// A place for a mount, inside a directory that is seen empty.
     MountPoint(PathBuf),
+    /// A place where something is mounted. What lies under the mount is covered on the host; here the
+    /// user could take the directories above away, so that the mount finds no place at the next start.
+    Covered(PathBuf),
     /// A file of the host's accounts that the user cannot read: one with every password locked.
     Locked(PathBuf, Locked),
 }
@@ -171,6 +174,15 @@ impl Plan {
             )
             .collect();
 
+        let points = mounts.iter().map(|mount| &mount.at).filter(|at| !covered(at));
+        for point in points.chain(&view.memory).chain(&view.hidden) {
+            let below = point.parent().and_then(|above| containing(mounts, above));
+            let found = below.and_then(|on| overlays.iter_mut().find(|overlay| overlay.at == on.at));
+            if let Some(overlay) = found {
+                overlay.front.push(Front::Covered(point.clone()));
+            }
+        }
+
         let table: Vec<Mount> = shown.into_iter().cloned().collect();
         let mut front = |path: &Path, entry: Front| {
             let mount = containing(&table, path)?;
@@ -253,6 +265,7 @@ impl fmt::Display for Plan {
                 match front {
                     Front::Empty(path) => writeln!(f, "  private  {}", path.display())?,
                     Front::MountPoint(path) => writeln!(f, "  mount point  {}", path.display())?,
+                    Front::Covered(path) => writeln!(f, "  covered  {}", path.display())?,
                     Front::Locked(path, _) => writeln!(f, "  locked  {}", path.display())?,
                 }
             }
@@ -317,6 +330,12 @@ mod tests {
         assert_eq!(
             plan(&view).to_string(),
             "overlay  /  upper=@\n  \
+               covered  /var\n  \
+               covered  /scratch\n  \
+               covered  /opt/site\n  \
+               covered  /srv/jail/proc\n  \
+               covered  /tmp\n  \
+               covered  /boot\n  \
                locked  /etc/gshadow\n  \
                locked  /etc/shadow\n  \
                private  /home\n  \

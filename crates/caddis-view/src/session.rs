@@ -59,8 +59,12 @@ pub fn run(
         Err(errno) => return Err(errno).doing("start", || "a process in the environment"),
     };
     drop(writer);
-    let terminal = Terminal::of_caller();
-    become_monitor(&instance.pidfd, identity)?;
+    let mut terminal = Terminal::of_caller();
+    match become_monitor(&instance.pidfd, identity) {
+        // Process 1 has just ended, and the kernel ends the command with it: its status is the answer.
+        Err(error) if error.errno == Some(Errno::SRCH) => {}
+        other => other?,
+    }
     let said = read_all(&reader)?;
     if let Some((status, error)) = said.split_first() {
         let _ = waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED);
@@ -71,13 +75,13 @@ pub fn run(
             (status, _) => Ok(Ended::NotExecuted(status, error)),
         };
     }
-    let status = wait_for(&child, &signals, &terminal)?;
+    let status = wait_for(&child, &signals, &mut terminal)?;
     terminal.restore();
     Ok(Ended::Command(status))
 }
 
 /// Waits for the command to end, and meanwhile does what a shell expects of the process it started.
-fn wait_for(child: &OwnedFd, signals: &OwnedFd, terminal: &Terminal) -> Result<u8> {
+fn wait_for(child: &OwnedFd, signals: &OwnedFd, terminal: &mut Terminal) -> Result<u8> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
     loop {
         match waitid(WaitId::PidFd(child.as_fd()), options) {
@@ -122,11 +126,13 @@ fn pass_on(caught: Caught, child: &OwnedFd) -> Result<()> {
 
 /// The command has stopped: stop as well, so that the shell outside takes its terminal back, and
 /// go on with it.
-fn stop_along(child: &OwnedFd, terminal: &Terminal) -> Result<()> {
-    let group = terminal.foreground();
+fn stop_along(child: &OwnedFd, terminal: &mut Terminal) -> Result<()> {
+    // In the background the terminal is that of the shell outside, and stays it.
+    let inside = terminal.caller.and_then(|_| terminal.foreground());
     terminal.restore();
     kill_process(rustix::process::getpid(), Signal::STOP).doing("stop", || "the session")?;
-    if let Some(group) = group {
+    *terminal = Terminal::of_caller();
+    if let (Some(_), Some(group)) = (terminal.caller, inside) {
         terminal.give_to(group);
     }
     match pidfd_send_signal(child, Signal::CONT) {
@@ -135,8 +141,9 @@ fn stop_along(child: &OwnedFd, terminal: &Terminal) -> Result<()> {
     }
 }
 
-/// The terminal that the caller may have, and its foreground process group at the start: a shell
-/// inside takes the terminal for itself, and its pid namespace keeps it from giving it back.
+/// The terminal that the caller may have, and its foreground process group when the session was
+/// started or last continued, if that is the caller's: a shell inside takes the terminal for itself,
+/// and its pid namespace keeps it from giving it back.
 struct Terminal {
     caller: Option<Pid>,
 }

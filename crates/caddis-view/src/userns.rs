@@ -5,7 +5,8 @@ use crate::identity::Identity;
 use caddis_policy::{gid_map, map_text, uid_map};
 use caddis_sys::{Forked, Namespaces, fork};
 use rustix::fs::{Mode, OFlags, open};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Makes a user namespace with the id maps of `identity`.
@@ -14,6 +15,8 @@ use std::os::fd::{AsFd, OwnedFd};
 /// is born in it, which does nothing and is ended again. The namespace belongs to root, the creator:
 /// were it the user's, any process of theirs on the host would have all capabilities in it.
 pub fn create(identity: &Identity) -> Result<OwnedFd> {
+    // The child waits for the end of this pipe, which comes with ours as well, however that comes.
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).doing("pipe", || "to a child")?;
     match fork(Namespaces::User)
         .doing("create", || "a user namespace")
         .map_err(|error| {
@@ -21,15 +24,14 @@ pub fn create(identity: &Identity) -> Result<OwnedFd> {
                 "see the limits in /proc/sys/user/max_user_namespaces, RLIMIT_NPROC and pids.max",
             )
         })? {
-        Forked::Child => loop {
-            let _ = rustix::thread::nanosleep(&rustix::fs::Timespec {
-                tv_sec: 3600,
-                tv_nsec: 0,
-            });
-        },
+        Forked::Child => {
+            drop(writer);
+            let _ = crate::start::read_all(&reader);
+            std::process::exit(0);
+        }
         Forked::Parent(pid, pidfd) => {
             let namespace = map(pid, identity);
-            let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+            drop(writer);
             let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
             namespace
         }

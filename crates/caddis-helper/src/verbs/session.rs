@@ -9,6 +9,7 @@ use crate::verbs::config::{Settings, read_settings};
 use crate::{log, output};
 use caddis_policy::{EnvName, Policy, View};
 use caddis_view::error::{Context, words};
+use caddis_view::instance::REMOVED;
 use caddis_view::mountinfo::{self, Mount};
 use caddis_view::session::run as run_session;
 use caddis_view::store::Environments;
@@ -37,8 +38,14 @@ pub(crate) fn run(
     }
     let environments = Environments::of(&policy.storage.state, identity.uid, true)?
         .ok_or_else(|| Error::kernel("open", "the environments of the user", Errno::NOENT))?;
-    environments.create(&name)?;
-    let settings = read_settings(&environments, &name)?;
+    let settings = loop {
+        environments.create(&name)?;
+        match read_settings(&environments, &name) {
+            // Removed between the two steps.
+            Err(_) if environments.open(&name)?.is_none() => {}
+            other => break other?,
+        }
+    };
     let root = match session.who {
         Role::User => false,
         Role::Root => true,
@@ -62,7 +69,14 @@ pub(crate) fn run(
         own_keyring: whom.by_root,
     };
     for _ in 0..TRIES {
-        let (what, instance, held) = start_or_join(policy, &identity, &name, &session, &settings)?;
+        let (what, instance, held) = start_or_join(
+            policy,
+            &identity,
+            &environments,
+            &name,
+            &session,
+            &settings,
+        )?;
         environments.touch(&name)?;
         let role = if root { "root" } else { "user" };
         log::session(what, identity.uid, name.as_str(), role);
@@ -90,19 +104,26 @@ pub(crate) fn run(
 fn start_or_join(
     policy: &Policy,
     identity: &Identity,
+    environments: &Environments,
     name: &EnvName,
     session: &Session,
     settings: &Settings,
 ) -> Result<(&'static str, Instance, OwnedFd), Error> {
     loop {
         let runtime = Runtime::lock(Path::new(RUN), identity.uid, name)?;
-        if let Some(instance) = runtime.running()? {
+        let running = match runtime.running() {
+            Err(error) if error.errno == Some(REMOVED) => continue,
+            other => other?,
+        };
+        if let Some(instance) = running {
             match runtime.join_sessions()? {
                 Some(held) => return Ok(("join", instance, held)),
                 // Killed this very moment; the next look waits for its end.
                 None => continue,
             }
         }
+        // Again, under the lock that a removal needs, too.
+        environments.create(name)?;
         let plan = plan(policy, identity, session)?;
         let hostname = settings.hostname();
         let run = Path::new(RUN);

@@ -18,7 +18,7 @@ const PLACES: [&str; 5] = ["/boot", "/etc", "/root", "/usr", "/var"];
 pub(super) fn scan(policy: &Policy) -> Result<Vec<Entry>> {
     let accounts = Accounts::read(policy.access.min_uid)?;
     let mut found = BTreeMap::new();
-    let mut pending: Vec<PathBuf> = PLACES.iter().map(PathBuf::from).collect();
+    let mut pending = top()?;
     while let Some(path) = pending.pop() {
         let Ok(metadata) = fs::symlink_metadata(&path) else {
             continue;
@@ -30,7 +30,8 @@ pub(super) fn scan(policy: &Policy) -> Result<Vec<Entry>> {
         let veiled = hidden_from_all(&path, &metadata, &accounts);
         if let Some(twin) = veiled.then(|| twin(&path, &metadata)).flatten() {
             found.insert(path.clone(), entry(&path, twin, &metadata));
-        } else if metadata.is_dir() && !veiled {
+        } else if metadata.is_dir() && !veiled && PLACES.iter().any(|place| path.starts_with(place))
+        {
             let list = fs::read_dir(&path)
                 .map_err(|error| Error::refused("list", path.display(), error))?;
             pending.extend(list.flatten().map(|one| one.path()));
@@ -41,17 +42,31 @@ pub(super) fn scan(policy: &Policy) -> Result<Vec<Entry>> {
     Ok(found.into_values().collect())
 }
 
+/// The [`PLACES`], and what else the root directory's own file system has at its top: `/lost+found`, a
+/// swap file. These are not looked into.
+fn top() -> Result<Vec<PathBuf>> {
+    let failed = |error| Error::refused("list", "/", error);
+    let device = fs::metadata("/").map_err(failed)?.dev();
+    let entries = fs::read_dir("/").map_err(failed)?.flatten();
+    let own = entries.filter(|entry| entry.metadata().is_ok_and(|entry| entry.dev() == device));
+    let mut all: Vec<PathBuf> = PLACES.iter().map(PathBuf::from).collect();
+    all.extend(own.map(|entry| entry.path()));
+    all.sort();
+    all.dedup();
+    Ok(all)
+}
+
 /// Neither everybody, nor an ordinary user as the owner or as a member of the group, nor anybody by
 /// an access control list can read it.
 fn hidden_from_all(path: &Path, metadata: &Metadata, accounts: &Accounts) -> bool {
     let wanted = if metadata.is_dir() { 0o5 } else { 0o4 };
     let others = metadata.mode() & wanted == wanted;
-    // A file that everybody may execute but not read is of use as it is.
-    let program = metadata.is_file() && metadata.mode() & 0o1 != 0;
+    // What everybody may execute or pass through but not read is of use as it is.
+    let of_use = metadata.mode() & 0o1 != 0;
     let group = metadata.mode() & (wanted << 3) == wanted << 3
         && accounts.group_has_ordinary_members(metadata.gid());
     let owner = accounts.is_ordinary(metadata.uid());
-    !(others || program || group || owner || has_acl(path))
+    !(others || of_use || group || owner || has_acl(path))
 }
 
 fn has_acl(path: &Path) -> bool {

@@ -20,7 +20,8 @@ pub struct Run {
 
     /// Run in this user's environment, as this user (root only)
     ///
-    /// The command gets a terminal of its own and the variables of a fresh login.
+    /// The command gets a terminal of its own and the variables of a fresh login. It starts in the current directory or,
+    /// where the user cannot enter that, in their home.
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub user: Option<OsString>,
 

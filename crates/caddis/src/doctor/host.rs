@@ -99,10 +99,10 @@ pub fn root(policy: &Policy) -> Check {
 
 /// The type of what is mounted last on `/` (`proc_pid_mountinfo(5)`).
 fn root_type(mountinfo: &str) -> Option<String> {
-    let of_root = mountinfo
+    let mut of_root = mountinfo
         .lines()
         .filter(|line| line.split(' ').nth(4) == Some("/"));
-    let (_, after) = of_root.last()?.split_once(" - ")?;
+    let (_, after) = of_root.next_back()?.split_once(" - ")?;
     after.split(' ').next().map(str::to_owned)
 }
 

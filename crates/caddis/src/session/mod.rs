@@ -1,11 +1,13 @@
 //! What `enter`, `run` and `root` have in common: a session in an environment.
 
 mod caller;
+mod directory;
 mod names;
 mod plan;
 mod variables;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 pub use caller::{Caller, is_inside};
 pub use names::{DEFAULT, environment_name};
@@ -42,8 +44,12 @@ pub struct Request {
 
 /// Starts a session and, except where a terminal has to be relayed, becomes it.
 pub fn start(request: Request) -> Result<u8, Error> {
-    let caller = Caller::current();
+    let mut caller = Caller::current();
     let whom = resolve(&request, &caller)?;
+    if let For::SomebodyElse(account, _) = &whom {
+        let open = |directory: &PathBuf| !directory::is_closed_to(account.uid, directory);
+        caller.directory = caller.directory.filter(open);
+    }
     // What root runs for somebody else must not get hold of root's terminal: whoever can open it can push input into
     // it (TIOCSTI), which root's shell would then run. So such a session has a terminal of its own.
     let relayed = whom.is_somebody_else() && !request.dry_run && terminal::any_terminal();

@@ -32,7 +32,7 @@ impl Outer {
 
     /// The terminal among these standard streams.
     pub fn new(streams: [BorrowedFd<'_>; 3]) -> Result<Self, Error> {
-        let terminals = streams.map(|stream| isatty(stream));
+        let terminals = streams.map(isatty);
         let copy = |stream: BorrowedFd<'_>| {
             stream
                 .try_clone_to_owned()

@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::thread::{self, JoinHandle};
 
 use rustix::fs::OFlags;
+use rustix::pipe::PipeFlags;
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcgetwinsize};
 
 use super::*;
@@ -36,11 +37,7 @@ impl Person {
     }
 
     /// Runs a shell script behind the relay with these streams on the terminal.
-    fn run(
-        &self,
-        script: &str,
-        [input, output, error]: [bool; 3],
-    ) -> JoinHandle<Result<u8, Error>> {
+    fn run(&self, script: &str, [input, output, error]: [bool; 3]) -> Running {
         let null = File::options()
             .read(true)
             .write(true)
@@ -73,20 +70,40 @@ impl Person {
         if !input {
             command.stdin(Stdio::null());
         }
-        thread::spawn(move || relay(command, outer))
+        let (ended, end) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).unwrap();
+        let thread = thread::spawn(move || {
+            let code = relay(command, outer);
+            drop(end);
+            code
+        });
+        Running { thread, ended }
     }
 
-    /// Reads until the text has been seen.
-    fn see(&mut self, text: &[u8]) -> Vec<u8> {
+    /// Reads until the text has been seen, or the command has ended without showing it.
+    fn see(&mut self, running: &Running, text: &[u8]) -> Vec<u8> {
         let mut seen = Vec::new();
-        let mut byte = [0];
-        while !seen.windows(text.len()).any(|window| window == text) {
-            match self.side.read(&mut byte) {
-                Ok(1) => seen.push(byte[0]),
-                other => panic!("{other:?} after {:?}", String::from_utf8_lossy(&seen)),
+        let mut chunk = vec![0; 65536];
+        loop {
+            let searched = seen.len().saturating_sub(text.len());
+            let mut waiting = [
+                PollFd::new(&self.side, PollFlags::IN),
+                PollFd::new(&running.ended, PollFlags::IN),
+            ];
+            poll(&mut waiting, None).unwrap();
+            assert!(
+                waiting[0].revents().contains(PollFlags::IN),
+                "only {:?}",
+                String::from_utf8_lossy(&seen)
+            );
+            let count = self.side.read(&mut chunk).unwrap();
+            seen.extend_from_slice(&chunk[..count]);
+            if seen[searched..]
+                .windows(text.len())
+                .any(|window| window == text)
+            {
+                return seen;
             }
         }
-        seen
     }
 
     fn type_in(&mut self, keys: &[u8]) {
@@ -103,8 +120,15 @@ impl Person {
 
 const ALL: [bool; 3] = [true; 3];
 
-fn code(running: JoinHandle<Result<u8, Error>>) -> u8 {
-    running.join().unwrap().unwrap()
+/// A relay at work.
+struct Running {
+    thread: JoinHandle<Result<u8, Error>>,
+    /// Says that it is not any more.
+    ended: OwnedFd,
+}
+
+fn code(running: Running) -> u8 {
+    running.thread.join().unwrap().unwrap()
 }
 
 #[test]
@@ -120,7 +144,7 @@ fn keys_and_screen_are_passed_on_and_the_terminal_is_given_back() {
     assert!(person.echoes());
     let running = person.run("read line; echo \"got $line\"; read line; exit 3", ALL);
     person.type_in(b"hello\r");
-    person.see(b"got hello\r\n");
+    person.see(&running, b"got hello\r\n");
     assert!(!person.echoes(), "the outer terminal is raw meanwhile");
     person.type_in(b"\r");
     assert_eq!(code(running), 3);
@@ -132,7 +156,8 @@ fn every_byte_passes_both_ways() {
     let mut person = Person::sit_down();
     let script = "stty raw -echo; printf READY; head -c 256";
     let running = person.run(script, ALL);
-    person.see(b"READY");
+    let seen = person.see(&running, b"READY");
+    assert_eq!(seen, b"READY");
     let all: Vec<u8> = (0..=255).collect();
     person.type_in(&all);
     let mut seen = vec![0; 256];
@@ -144,8 +169,11 @@ fn every_byte_passes_both_ways() {
 #[test]
 fn nothing_of_a_flood_is_lost() {
     let mut person = Person::sit_down();
-    let running = person.run("stty raw; head -c 3000000 /dev/zero; printf END", ALL);
-    let seen = person.see(b"END");
+    let running = person.run(
+        "stty raw; printf BEGIN; head -c 3000000 /dev/zero; printf END",
+        ALL,
+    );
+    let seen = person.see(&running, b"END");
     assert_eq!(seen.iter().filter(|byte| **byte == 0).count(), 3_000_000);
     assert_eq!(code(running), 0);
 }
@@ -154,9 +182,9 @@ fn nothing_of_a_flood_is_lost() {
 fn end_of_file_and_interrupt_come_from_the_inner_terminal() {
     let mut person = Person::sit_down();
     let running = person.run("echo READY; cat; echo AFTER; exec sleep 1000", ALL);
-    person.see(b"READY");
+    person.see(&running, b"READY");
     person.type_in(b"\x04");
-    person.see(b"AFTER");
+    person.see(&running, b"AFTER");
     person.type_in(b"\x03");
     assert_eq!(code(running), 130);
 }
@@ -168,7 +196,7 @@ fn the_size_is_the_outer_ones_and_follows_it() {
         "trap 'stty size' WINCH; stty size; while :; do read line; done",
         ALL,
     );
-    person.see(b"11 77");
+    person.see(&running, b"11 77");
     let size = Winsize {
         ws_row: 22,
         ws_col: 88,
@@ -177,7 +205,7 @@ fn the_size_is_the_outer_ones_and_follows_it() {
     tcsetwinsize(&person.terminal, size).unwrap();
     // The terminal does not control this process, so the kernel does not send this by itself.
     kill_process(getpid(), Signal::WINCH).unwrap();
-    person.see(b"22 88");
+    person.see(&running, b"22 88");
     person.type_in(b"\x03");
     assert_eq!(code(running), 130);
 }
@@ -186,7 +214,7 @@ fn the_size_is_the_outer_ones_and_follows_it() {
 fn a_hang_up_reaches_the_command() {
     let mut person = Person::sit_down();
     let running = person.run("echo READY; exec sleep 1000", ALL);
-    person.see(b"READY");
+    person.see(&running, b"READY");
     drop(person);
     assert_eq!(code(running), 129);
 }
@@ -201,7 +229,7 @@ fn no_way_leads_to_the_outer_terminal() {
     let script =
         "for fd in /proc/self/fd/*; do readlink $fd; done; ps -o tty= -p $$; tty; echo END";
     let running = person.run(script, ALL);
-    let seen = String::from_utf8_lossy(&person.see(b"END")).into_owned();
+    let seen = String::from_utf8_lossy(&person.see(&running, b"END")).into_owned();
     assert_eq!(code(running), 0);
     let short = outer.trim_start_matches("/dev/");
     assert!(
@@ -218,8 +246,8 @@ fn only_the_streams_that_were_terminals_are() {
     let mut person = Person::sit_down();
     let script = "for fd in 0 1 2; do test -t $fd && printf %s $fd >&2; done; echo END >&2";
     let running = person.run(script, [false, false, true]);
-    let seen = person.see(b"END");
-    assert_eq!(String::from_utf8_lossy(&seen), "2END");
+    let seen = person.see(&running, b"END\r\n");
+    assert_eq!(String::from_utf8_lossy(&seen), "2END\r\n");
     assert_eq!(code(running), 0);
 }
 

@@ -54,8 +54,8 @@ impl Signals {
             .map(|signal| signal.as_raw());
         let wanted = wanted.filter(|number| ignored & (1 << (number - 1)) == 0);
         let (read, write) = UnixStream::pair().map_err(failed)?;
-        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly::default(), wanted)
-            .map_err(failed)?;
+        let delivery =
+            SignalDelivery::with_pipe(read, write, SignalOnly, wanted).map_err(failed)?;
         Ok(Self { delivery })
     }
 

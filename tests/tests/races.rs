@@ -1,0 +1,197 @@
+//! Attacks that wait for their moment: on a session that starts, on one that joins, on what it leaves when it is
+//! killed. `tests/attacks/stepper.py` finds the moments by counting system calls, so each of them is met.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use caddis_lab::{Host, Output};
+use caddis_tests::{Environments, State};
+
+const DIRECTORY: &str = "/usr/local/lib/attacks";
+const PROGRAMS: [(&str, &str); 7] = [
+    ("stepper.py", include_str!("../attacks/stepper.py")),
+    ("starts.py", include_str!("../attacks/starts.py")),
+    ("grab.py", include_str!("../attacks/grab.py")),
+    (
+        "kill_everywhere.py",
+        include_str!("../attacks/kill_everywhere.py"),
+    ),
+    (
+        "grab_everywhere.py",
+        include_str!("../attacks/grab_everywhere.py"),
+    ),
+    (
+        "swap_everywhere.py",
+        include_str!("../attacks/swap_everywhere.py"),
+    ),
+    ("push_input.py", include_str!("../attacks/push_input.py")),
+];
+
+/// Numbers of the processes of a start, as `stepper.py` counts them.
+const HELPER: &str = "0";
+const OWNER_OF_USER_NAMESPACE: &str = "1";
+const PROCESS_1: &str = "2";
+const COMMAND: &str = "3";
+const JOINING_COMMAND: &str = "1";
+
+/// A host with the attack programs on it, and with `/tmp/only-on-the-host`.
+fn host() -> Host {
+    let host = Host::start().unwrap();
+    host.sh("root", &format!("mkdir {DIRECTORY}; echo host > /tmp/only-on-the-host"))
+        .ok();
+    for (name, text) in PROGRAMS {
+        host.write(&format!("{DIRECTORY}/{name}"), text, 0o755);
+    }
+    host
+}
+
+/// One where an instance ends with its last session.
+fn host_without_linger() -> Host {
+    let host = host();
+    host.policy("[session]\nlinger = \"0\"\n");
+    host
+}
+
+fn everywhere(host: &Host, what: &str, words: &[&str]) -> Output {
+    let program = format!("{DIRECTORY}/{what}_everywhere.py");
+    host.run("root", &[&["python3", program.as_str()], words].concat())
+        .ok()
+}
+
+/// The number at the end of the last line, which says how often the attack was made.
+fn count(output: &Output) -> u32 {
+    let last = output.stdout.split_whitespace().next_back();
+    last.and_then(|word| word.parse().ok())
+        .unwrap_or_else(|| panic!("no number at the end\n{output}"))
+}
+
+#[track_caller]
+fn killed(host: &Host, words: &[&str], least: u32) {
+    let output = everywhere(host, "kill", words);
+    assert_eq!(output.stdout.lines().count(), 1, "{output}");
+    assert!(count(&output) >= least, "{output}");
+}
+
+#[test]
+fn a_helper_killed_at_any_moment_leaves_nothing_and_harms_nothing() {
+    let host = host_without_linger();
+    killed(&host, &[HELPER, "1"], 150);
+    killed(&host, &[OWNER_OF_USER_NAMESPACE, "1"], 3);
+    killed(&host, &[HELPER, "1", "join"], 80);
+}
+
+#[test]
+fn a_process_1_or_a_command_killed_at_any_moment_leaves_nothing_and_harms_nothing() {
+    let host = host_without_linger();
+    killed(&host, &[PROCESS_1, "2"], 180);
+    killed(&host, &[COMMAND, "2"], 30);
+    killed(&host, &[JOINING_COMMAND, "2", "join"], 30);
+}
+
+#[test]
+fn a_joining_session_yields_nothing_at_any_moment() {
+    let host = host_without_linger();
+    let output = everywhere(&host, "grab", &[JOINING_COMMAND, "1", "join"]);
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    assert!(count(&output) > 30, "{output}");
+    // Once it is alice's own command, the same attacks work from inside; from the host they still do not.
+    let everything = "root cwd fd pidfd_getfd mem process_vm_readv seize attach environ auxv exe fdinfo map_files ns/mnt";
+    let expected = [
+        "alice on the host got from the command:".to_owned(),
+        format!("alice inside got from the command: {everything}"),
+        format!("root inside got from the command: {everything}"),
+    ];
+    assert_eq!(lines[..lines.len() - 1], expected, "{output}");
+}
+
+#[test]
+fn a_starting_session_yields_nothing_to_its_user_on_the_host() {
+    let host = host_without_linger();
+    for (victim, stride) in [(HELPER, "3"), (PROCESS_1, "5"), (OWNER_OF_USER_NAMESPACE, "1")] {
+        let output = everywhere(&host, "grab", &[victim, stride]);
+        assert_eq!(output.stdout.lines().count(), 1, "{output}");
+        assert!(count(&output) >= 3, "{output}");
+    }
+}
+
+#[test]
+fn somebody_who_waits_for_the_next_session_catches_nothing() {
+    let host = host();
+    let grab = format!("{DIRECTORY}/grab.py");
+    let mut attackers = ["run", "root"].map(|role| {
+        let mut attacker = host
+            .caddis("alice", &[role, &grab, "next", "150"])
+            .spawn();
+        assert_eq!(attacker.line(), "waiting");
+        attacker
+    });
+    // As many as they want, and some more: one that is over before it was looked at does not count.
+    let mut joins = host.spawn("alice", "while :; do caddis run true; caddis root true; done");
+    for attacker in &mut attackers {
+        let said = attacker.until("\ntried ");
+        assert!(!said.contains("got ") && !said.contains("host "), "{said}");
+        let caught = said.lines().find_map(|line| line.strip_prefix("caught "));
+        // So many were still the helper after an attempt on them.
+        let caught: u32 = caught.unwrap().parse().unwrap();
+        assert!(caught >= 10, "{said}");
+    }
+    joins.kill(caddis_lab::Signal::KILL);
+    joins.wait();
+}
+
+#[test]
+fn what_stays_of_caddis_while_a_session_runs_cannot_be_got_at() {
+    let host = host();
+    let grab = |ids: &str| format!("{DIRECTORY}/grab.py once {ids}");
+    let mut session = host.session("alice", "echo $$; read line");
+    let command_inside = session.line();
+    let monitor = session.pid_in_host().to_string();
+    let process_1 = host.first_process(1000, "default").unwrap().to_string();
+    let pgrep = format!("pgrep -P {monitor}");
+    let command = host.sh("root", &pgrep).ok().text().to_owned();
+    // On the host: neither process 1 nor the session's outer process, nor her own command.
+    for user in ["alice", "bob"] {
+        let ids = format!("{monitor} {process_1} {command}");
+        let output = host.sh(user, &grab(&ids)).ok();
+        assert_eq!(output.stdout, "tried 45\n", "{output}");
+    }
+    // Inside: not process 1. Her own command is hers.
+    let inside = host.inside("alice", &grab("1")).ok();
+    assert_eq!(inside.stdout, "tried 15\n", "{inside}");
+    let root = host.inside_root("alice", &grab("1")).ok();
+    assert_eq!(root.stdout, "tried 15\n", "{root}");
+    let own = host.inside("alice", &grab(&command_inside)).ok();
+    assert!(own.stdout.contains("got mem"), "{own}");
+    assert!(!own.stdout.contains("host "), "{own}");
+    // The attacks work where they should, and the mark is found by who has the host's root directory.
+    let sleeper = "sleep infinity & trap 'kill $!' EXIT; ";
+    let control = host.sh("alice", &format!("{sleeper} {}", grab("$!"))).ok();
+    for way in ["root", "cwd", "fd", "mem", "seize", "attach", "pidfd_getfd"] {
+        assert!(control.stdout.contains(&format!("got {way} ")), "{control}");
+    }
+    assert!(control.stdout.contains("host root"), "{control}");
+    session.send("end\n");
+    session.wait().ok();
+}
+
+#[test]
+fn a_link_exchanged_under_a_starting_session_leads_nowhere_else() {
+    let host = host_without_linger();
+    // The commands as alice and as root: how often her own directory was taken, and how often she was told no.
+    let ran = |victim: &str, stride: &str| -> Vec<(u32, u32)> {
+        let output = everywhere(&host, "swap", &[victim, stride]);
+        assert_eq!(output.stdout.lines().count(), 2, "{output}");
+        let number = |line: &str, word: &str| -> u32 {
+            let rest = line.split_once(word).unwrap().1;
+            rest.trim().split(',').next().unwrap().parse().unwrap()
+        };
+        let lines = output.stdout.lines();
+        lines
+            .map(|line| (number(line, "taken"), number(line, "refused")))
+            .collect()
+    };
+    for (taken, refused) in ran(HELPER, "2") {
+        assert!(taken > 5 && refused > 5, "{taken} taken, {refused} refused");
+    }
+    for (taken, _) in ran(PROCESS_1, "4") {
+        assert!(taken > 1, "{taken} taken");
+    }
+}
