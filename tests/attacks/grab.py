@@ -19,7 +19,8 @@ import sys
 libc = ctypes.CDLL(None, use_errno=True)
 ptrace = libc.ptrace
 ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-ATTACH, DETACH, SEIZE, INTERRUPT = 16, 17, 0x4206, 0x4207
+CONT, ATTACH, DETACH, SEIZE, INTERRUPT = 7, 16, 17, 0x4206, 0x4207
+ALL, EVENT_STOP = 0x40000000, 128
 # The same numbers on every architecture: these calls are younger than the common table.
 PIDFD_OPEN, PIDFD_GETFD = 434, 438
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
@@ -92,8 +93,13 @@ def trace(request):
         checked(ptrace(request, pid, None, None))
         if request == SEIZE:
             checked(ptrace(INTERRUPT, pid, None, None))
-        os.waitpid(pid, 0x40000000)
-        ptrace(DETACH, pid, None, None)
+        # Until the stop that was asked for: the victim must go on afterwards as if nothing had happened.
+        while os.WIFSTOPPED(status := os.waitpid(pid, ALL)[1]):
+            stop = os.WSTOPSIG(status)
+            if status >> 16 == EVENT_STOP or request == ATTACH and stop == signal.SIGSTOP:
+                ptrace(DETACH, pid, None, None)
+                return
+            ptrace(CONT, pid, None, ctypes.c_void_p(stop))
     return attempt
 
 
@@ -212,6 +218,17 @@ def serve():
         print("done", flush=True)
 
 
+def is_helper(pid):
+    """Whether it is the helper still. In the middle of execve(2) a process has its new memory already, its descriptors
+    closed, and its old name; but whoever may look at it then may also see what it executes."""
+    if name_of(pid) != "caddis-helper":
+        return False
+    try:
+        return os.readlink(f"/proc/{pid}/exe").endswith("caddis-helper")
+    except OSError:
+        return name_of(pid) == "caddis-helper"
+
+
 def next_ones(count):
     """What is got counts only if the process is the helper still, after the attempt."""
     own = {int(name) for name in os.listdir("/proc") if name.isdigit()}
@@ -221,7 +238,7 @@ def next_ones(count):
         for pid in {int(name) for name in os.listdir("/proc") if name.isdigit()} - own - over:
             for name in QUICK:
                 got = attack(pid, [name])
-                if name_of(pid) != "caddis-helper":
+                if not is_helper(pid):
                     over.add(pid)
                     break
                 at_work.add(pid)

@@ -7,13 +7,19 @@ NSFS_ROOT = -10003
 
 
 def opened(directory, text):
+    """What belongs to the handle, if it has the mark: the numbers alone may fit something else elsewhere."""
     raw = bytes.fromhex(text)
     handle = ctypes.create_string_buffer(struct.pack("Ii", len(raw) - 4, struct.unpack("i", raw[:4])[0]) + raw[4:])
-    descriptor = c("open_by_handle_at", directory, handle, os.O_RDONLY)
     try:
-        return os.read(descriptor, 1 << 16).hex()[:40]
-    except OSError as error:
-        return f"opened, cannot be read: {error}"
+        descriptor = c("open_by_handle_at", directory, handle, os.O_RDONLY)
+    except PermissionError:
+        # New kernels allow some more for directories.
+        descriptor = c("open_by_handle_at", directory, handle, os.O_RDONLY | os.O_DIRECTORY)
+    if directory == NSFS_ROOT:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+        return "SECRET" in os.listdir(descriptor) and "listed"
+    return b"SECRET" in os.read(descriptor, 1 << 16) and "read"
 
 
 mounts = sorted({line.split()[4] for line in open("/proc/self/mountinfo")} | {os.getcwd(), os.environ["HOME"]})

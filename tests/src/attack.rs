@@ -25,6 +25,14 @@ pub struct Findings {
     pub output: Output,
 }
 
+/// Arguments for an attack program: where it runs, then what it is given.
+#[must_use]
+pub fn arguments<'a>(place: &'a str, more: &'a [String]) -> Vec<&'a str> {
+    std::iter::once(place)
+        .chain(more.iter().map(String::as_str))
+        .collect()
+}
+
 /// An attack program together with what all of them share.
 #[macro_export]
 macro_rules! attack {

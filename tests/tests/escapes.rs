@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::Host;
-use caddis_tests::attack::{ALICE_INSIDE, Attacker, Findings};
+use caddis_tests::attack::{ALICE_INSIDE, Attacker, Findings, arguments};
 use caddis_tests::{Environments, attack};
 
 const SYSTEM: &str = attack!("system.py");
@@ -40,6 +40,7 @@ fn what_only_a_machines_root_may_do_fails_inside() {
         "kmsg",
         "addresses of the kernel",
         "kernel's log",
+        "raise a hard limit",
     ];
     for (name, result) in root.attempts() {
         assert!(
@@ -52,63 +53,38 @@ fn what_only_a_machines_root_may_do_fails_inside() {
 #[test]
 fn file_handles_open_nothing_of_the_host() {
     let host = Host::start().unwrap();
-    host.write("/home/alice/public", "public", 0o644);
-    let files = ["/etc/shadow", "/etc/passwd", "/home/bob/private.txt", "/"];
-    let made = host.command(
-        "root",
-        &[&["python3", "-"], &files[..], &["/home/alice/public"]].concat(),
-    );
-    let made = made.stdin(MAKE_HANDLE).run().ok().stdout;
-    let mut handles: Vec<String> = made
-        .lines()
-        .filter_map(|line| line.split_once('\t'))
-        .map(|(_, handle)| format!("file:{handle}"))
-        .collect();
-    assert_eq!(handles.len(), 5);
-    let own = handles.pop().unwrap();
+    host.sh("root", "for file in /etc/shadow /home/bob/private.txt /root/SECRET /home/bob/SECRET; do echo SECRET >> $file; done").ok();
+    let files = ["/etc/shadow", "/home/bob/private.txt", "/root", "/home/bob"];
+    let mut handles = handles_of(&host, "file", &files);
+    assert_eq!(handles.len(), files.len());
     // Namespaces have handles, too, on new kernels.
-    let made = host.command(
-        "root",
-        &[
-            "python3",
-            "-",
-            "/proc/1/ns/mnt",
-            "/proc/1/ns/pid",
-            "/proc/1/ns/user",
-        ],
-    );
-    let made = made.stdin(MAKE_HANDLE).run();
-    if made.code() == 0 {
-        let handle = |line: &str| {
-            line.split_once('\t')
-                .map(|(_, handle)| format!("namespace:{handle}"))
-        };
-        handles.extend(made.stdout.lines().filter_map(handle));
-    }
-    let arguments = |place| {
-        let mut arguments = vec![place];
-        arguments.extend(handles.iter().map(String::as_str));
-        arguments
+    let namespaces = ["/proc/1/ns/mnt", "/proc/1/ns/pid", "/proc/1/ns/user"];
+    handles.extend(handles_of(&host, "namespace", &namespaces));
+    let run = |attacker: Attacker, place: &'static str| {
+        attacker.run(&host, HANDLES, &arguments(place, &handles))
     };
     for attacker in ALICE_INSIDE {
-        for place in ["here", "nested"] {
-            attacker
-                .run(&host, HANDLES, &arguments(place))
-                .all_refused(30);
-        }
+        run(attacker, "here").all_refused(30);
+        run(attacker, "nested").all_refused(30);
     }
-    let root = Attacker::Host("root").run(&host, HANDLES, &arguments("here"));
-    for file in 0..4 {
-        assert!(root.result(&format!("{file} file /")).starts_with("done"));
+    let root = run(Attacker::Host("root"), "here");
+    for file in 0..files.len() {
+        assert!(
+            root.result(&format!("{file} file /")).starts_with("done"),
+            "{}",
+            root.output
+        );
     }
-    println!("{}", root.output);
-    println!(
-        "{}",
-        Attacker::User("alice")
-            .run(&host, HANDLES, &["nested", &own])
-            .output
-    );
-    panic!();
+}
+
+/// Handles for the attack program, as the host's root sees them; none where the kernel has none.
+fn handles_of(host: &Host, kind: &str, paths: &[&str]) -> Vec<String> {
+    let argv = [&["python3", "-"], paths].concat();
+    let made = host.command("root", &argv).stdin(MAKE_HANDLE).run();
+    let lines = made.stdout.lines().filter_map(|line| line.split_once('\t'));
+    lines
+        .map(|(_, handle)| format!("{kind}:{handle}"))
+        .collect()
 }
 
 #[test]

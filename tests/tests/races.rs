@@ -81,7 +81,7 @@ fn a_helper_killed_at_any_moment_leaves_nothing_and_harms_nothing() {
 #[test]
 fn a_process_1_or_a_command_killed_at_any_moment_leaves_nothing_and_harms_nothing() {
     let host = host_without_linger();
-    killed(&host, &[PROCESS_1, "2"], 180);
+    killed(&host, &[PROCESS_1, "4"], 100);
     killed(&host, &[COMMAND, "2"], 30);
     killed(&host, &[JOINING_COMMAND, "2", "join"], 30);
 }
@@ -105,7 +105,7 @@ fn a_joining_session_yields_nothing_at_any_moment() {
 #[test]
 fn a_starting_session_yields_nothing_to_its_user_on_the_host() {
     let host = host_without_linger();
-    for (victim, stride) in [(HELPER, "3"), (PROCESS_1, "5"), (OWNER_OF_USER_NAMESPACE, "1")] {
+    for (victim, stride) in [(HELPER, "3"), (PROCESS_1, "9"), (OWNER_OF_USER_NAMESPACE, "1")] {
         let output = everywhere(&host, "grab", &[victim, stride]);
         assert_eq!(output.stdout.lines().count(), 1, "{output}");
         assert!(count(&output) >= 3, "{output}");
@@ -118,7 +118,7 @@ fn somebody_who_waits_for_the_next_session_catches_nothing() {
     let grab = format!("{DIRECTORY}/grab.py");
     let mut attackers = ["run", "root"].map(|role| {
         let mut attacker = host
-            .caddis("alice", &[role, &grab, "next", "150"])
+            .caddis("alice", &[role, &grab, "next", "250"])
             .spawn();
         assert_eq!(attacker.line(), "waiting");
         attacker
@@ -145,7 +145,7 @@ fn what_stays_of_caddis_while_a_session_runs_cannot_be_got_at() {
     let command_inside = session.line();
     let monitor = session.pid_in_host().to_string();
     let process_1 = host.first_process(1000, "default").unwrap().to_string();
-    let pgrep = format!("pgrep -P {monitor}");
+    let pgrep = format!("pgrep -P {monitor} bash");
     let command = host.sh("root", &pgrep).ok().text().to_owned();
     // On the host: neither process 1 nor the session's outer process, nor her own command.
     for user in ["alice", "bob"] {
@@ -191,7 +191,39 @@ fn a_link_exchanged_under_a_starting_session_leads_nowhere_else() {
     for (taken, refused) in ran(HELPER, "2") {
         assert!(taken > 5 && refused > 5, "{taken} taken, {refused} refused");
     }
-    for (taken, _) in ran(PROCESS_1, "4") {
+    for (taken, _) in ran(PROCESS_1, "7") {
         assert!(taken > 1, "{taken} taken");
+    }
+}
+
+/// As far as the kernel lets anybody push input at all.
+#[test]
+fn nothing_can_be_typed_into_the_terminal_of_root_who_runs_something_for_a_user() {
+    let host = host();
+    let push = format!("python3 {DIRECTORY}/push_input.py");
+    let mut pty = host.pty("root", &["bash", "--norc"]);
+    let mut type_in = |line: &str| {
+        pty.send(&format!("{line}; echo end-of-$((1+1))\n"));
+        pty.expect("end-of-2");
+        // What was pushed stands before this in the terminal's queue.
+        pty.send("echo and-of-$((1+2))\n");
+        pty.expect("and-of-3");
+    };
+    let nowhere = "</dev/null >/dev/null 2>&1";
+    let streams = ["", "</dev/null", ">/dev/null", "2>/dev/null", "</dev/null 2>/dev/null", nowhere];
+    for (number, streams) in streams.into_iter().enumerate() {
+        for role in ["run", "root"] {
+            let touch = format!("'touch /tmp/pushed-{role}-{number}'");
+            type_in(&format!("caddis {role} --user alice {push} {touch} {streams}"));
+        }
+    }
+    let helper = "/usr/local/libexec/caddis/caddis-helper session --for 1000:1000 --home /home/alice --";
+    type_in(&format!("env -i {helper} {push} 'touch /tmp/pushed-helper'"));
+    let pushed = host.sh("root", "ls /tmp | grep pushed");
+    assert_eq!(pushed.text(), "", "{pushed}");
+    // The attack works where somebody becomes another user on root's own terminal.
+    if host.read_text("/proc/sys/dev/tty/legacy_tiocsti").trim() == "1" {
+        type_in(&format!("setpriv --reuid=1000 --regid=1000 --clear-groups {push} 'touch /tmp/pushed'"));
+        assert!(host.exists("/tmp/pushed"));
     }
 }

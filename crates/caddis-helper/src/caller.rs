@@ -2,12 +2,16 @@
 
 use crate::arguments::{Request, Target};
 use crate::host::{local_name, sub_ids};
-use caddis_policy::{Policy, Who, id_range};
+use caddis_policy::{IdRange, Policy, Who, id_range};
+use caddis_sys::{Signals, block_all};
 use caddis_view::error::Context;
 use caddis_view::{Error, Identity};
-use rustix::process::{Gid, Uid, geteuid, getgid, getgroups, getuid};
-use rustix::thread::{set_thread_groups, set_thread_res_gid};
+use rustix::process::{
+    DumpableBehavior, Gid, Uid, geteuid, getgid, getgroups, getuid, set_dumpable_behavior,
+};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 /// Where this program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub(crate) enum Place {
     Inside,
     /// Without root's rights.
     NotSetuid,
+    /// `/proc` does not tell.
+    Unknown,
 }
 
 /// The inode number of the initial user namespace, the same on every Linux: `PROC_USER_INIT_INO`.
@@ -30,14 +36,29 @@ pub(crate) fn place() -> Place {
     match namespace {
         _ if !geteuid().is_root() => Place::NotSetuid,
         Ok(stat) if stat.st_ino == INITIAL_USER_NAMESPACE => Place::Host,
-        _ => Place::Inside,
+        Ok(_) => Place::Inside,
+        Err(_) => Place::Unknown,
     }
 }
 
-/// Makes what this program creates root's group's too; the real group id stays the caller's.
-pub(crate) fn own_group() -> Result<(), Error> {
-    let root = Some(Gid::from_raw(0));
-    set_thread_res_gid(Some(getgid()), root, root).doing("setresgid", || 0)
+static CALLER: OnceLock<u32> = OnceLock::new();
+
+/// The real user id of whoever called, also after it has been given up.
+pub(crate) fn real_uid() -> u32 {
+    *CALLER.get_or_init(|| getuid().as_raw())
+}
+
+/// Takes this process out of the caller's reach, for it will hold locks that root waits for as well: its
+/// real ids become root's, so the caller's signals are refused, and those of the terminal are blocked.
+/// Returns what the caller had blocked.
+pub(crate) fn out_of_reach() -> Result<Signals, Error> {
+    real_uid();
+    let mask = block_all().doing("block", || "signals")?;
+    let (user, group) = (Some(Uid::ROOT), Some(Gid::ROOT));
+    set_thread_res_gid(group, group, group).doing("setresgid", || 0)?;
+    set_thread_res_uid(user, user, user).doing("setresuid", || 0)?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).doing("prctl", || "PR_SET_DUMPABLE")?;
+    Ok(mask)
 }
 
 /// For whom something is done.
@@ -85,18 +106,18 @@ impl Whom {
     /// The users whose environments are meant.
     pub(crate) fn uids(&self, policy: &Policy) -> Result<Vec<u32>, Error> {
         match &self.user {
-            Some(user) => {
-                user.may_use(policy)?;
-                Ok(vec![user.uid])
-            }
+            Some(_) => Ok(vec![self.uid(policy)?]),
             None => caddis_view::store::Environments::users(&policy.storage.state),
         }
     }
 
-    /// The one user, who must be allowed to use Caddis.
+    /// The one user, who must be allowed to use Caddis; root may look after the environments of one who
+    /// no longer is.
     pub(crate) fn uid(&self, policy: &Policy) -> Result<u32, Error> {
         let user = self.user()?;
-        user.may_use(policy)?;
+        if !self.by_root || user.uid == 0 {
+            user.may_use(policy)?;
+        }
         Ok(user.uid)
     }
 
@@ -104,16 +125,7 @@ impl Whom {
     pub(crate) fn identity(&self, policy: &Policy) -> Result<Identity, Error> {
         let user = self.user()?;
         user.may_use(policy)?;
-        let name = user.name.as_deref();
-        let (subuid, subgid) = if policy.ids.subuid {
-            (sub_ids("/etc/subuid")?, sub_ids("/etc/subgid")?)
-        } else {
-            (Vec::new(), Vec::new())
-        };
-        let range = id_range(&policy.ids, user.uid, name, &subuid, &subgid).map_err(|error| {
-            Error::refused("find", format!("an id range for user {}", user.uid), error)
-                .hint("the administrator can add one to /etc/subuid and /etc/subgid, or see `ids` in the policy")
-        })?;
+        let range = range(policy, user.uid, user.name.as_deref())?;
         Ok(Identity {
             uid: user.uid,
             gid: user.gid,
@@ -122,11 +134,26 @@ impl Whom {
         })
     }
 
+    /// Whether root asks for nobody else.
+    pub(crate) fn is_root(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| user.uid == 0)
+    }
+
     fn user(&self) -> Result<&User, Error> {
         self.user
             .as_ref()
             .ok_or_else(|| Error::refused("act", "for everybody", "name a user"))
     }
+}
+
+/// The host ids of a user's environments.
+pub(crate) fn range(policy: &Policy, uid: u32, name: Option<&str>) -> Result<IdRange, Error> {
+    let (subuid, subgid) = (sub_ids("/etc/subuid")?, sub_ids("/etc/subgid")?);
+    id_range(&policy.ids, uid, name, &subuid, &subgid).map_err(|error| {
+        Error::refused("find", format!("an id range for user {uid}"), error).hint(
+            "the administrator can add one to /etc/subuid and /etc/subgid, or see `ids` in the policy",
+        )
+    })
 }
 
 impl User {

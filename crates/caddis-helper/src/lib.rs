@@ -29,6 +29,10 @@ const FAILED: u8 = 125;
 /// The program. Returns its exit status.
 #[must_use]
 pub fn run() -> u8 {
+    // A program of root's has no backtrace to show, and reads no variable that asks for one.
+    std::panic::set_hook(Box::new(|_| {
+        output::warn("internal error; nothing is left half-done, please report it");
+    }));
     let state = match sanitise::sanitise() {
         Ok(state) => state,
         Err(error) => return fail(&error),
@@ -46,6 +50,9 @@ pub fn run() -> u8 {
     let result = match caller::place() {
         caller::Place::Host => on_host(request, state),
         caller::Place::Inside => inside::session(request, state),
+        caller::Place::Unknown => {
+            Err(Error::refused("find out", "where this runs", "/proc is not mounted as it should be"))
+        }
         caller::Place::NotSetuid => Err(Error::refused(
             "start",
             "caddis-helper",
@@ -57,14 +64,11 @@ pub fn run() -> u8 {
 }
 
 fn on_host(request: Request, state: CallersState) -> Result<u8, Error> {
-    caller::own_group()?;
     let policy = host::policy()?;
-    if request.verb == Verb::Veil {
-        return verbs::veil::run(&policy);
-    }
     let whom = caller::Whom::of(&request)?;
+    let mask = caller::out_of_reach()?;
     match request.verb {
-        Verb::Session(session) => verbs::session::run(&policy, &whom, session, state),
+        Verb::Session(session) => verbs::session::run(&policy, &whom, session, state, mask),
         Verb::New { name, from } => verbs::new::run(&policy, &whom, &name, from.as_ref()),
         Verb::Remove { names, force } => verbs::remove::run(&policy, &whom, &names, force),
         Verb::List => verbs::list::run(&policy, &whom),
@@ -72,7 +76,7 @@ fn on_host(request: Request, state: CallersState) -> Result<u8, Error> {
         Verb::Stop { name } => verbs::stop::run(&policy, &whom, name.as_ref()),
         Verb::Config { name, setting } => verbs::config::run(&policy, &whom, &name, &setting),
         Verb::Check => verbs::check::run(&policy, &whom),
-        Verb::Veil => Ok(0),
+        Verb::Veil => verbs::veil::run(&policy),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One line in the system log for each start, join and refusal; see syslog(3) for the form.
 
+use crate::caller::real_uid;
 use crate::output::printable;
 use caddis_view::Error;
 use rustix::net::{
@@ -12,7 +13,7 @@ const NOTICE: u32 = (10 << 3) | 5;
 
 /// A session has begun: `what` is "start" or "join".
 pub(crate) fn session(what: &str, uid: u32, environment: &str, role: &str) {
-    let caller = rustix::process::getuid().as_raw();
+    let caller = real_uid();
     let by = if caller == uid {
         String::new()
     } else {
@@ -26,7 +27,7 @@ pub(crate) fn session(what: &str, uid: u32, environment: &str, role: &str) {
 
 /// Something was refused or has failed.
 pub(crate) fn refusal(error: &Error) {
-    let uid = rustix::process::getuid().as_raw();
+    let uid = real_uid();
     send(NOTICE, &format!("refused uid={uid}: {error}"));
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct CallersState {
 }
 
 /// Limits that would make us fail half-way if they were very low, and what we need.
-const NEEDED: [(Resource, u64); 2] = [(Resource::Nofile, 1024), (Resource::Fsize, 1 << 40)];
+const NEEDED: [(Resource, u64); 2] = [(Resource::Nofile, 65536), (Resource::Fsize, 1 << 40)];
 
 pub(crate) fn sanitise() -> Result<CallersState, Error> {
     close_from(3).doing("close", || "the caller's descriptors")?;

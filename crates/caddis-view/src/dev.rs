@@ -1,8 +1,9 @@
 //! `/dev`: the devices that the policy allows.
 
-use crate::build::{Builder, HARMLESS, Missing};
+use crate::build::{Builder, HARMLESS};
 use crate::error::{Context, Result};
 use crate::layers::clone_mount;
+use crate::place::Missing;
 use caddis_sys::MountAttr;
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, chmodat, chownat, makedev, mknodat, openat, statat,
@@ -33,9 +34,9 @@ const LINKS: [(&str, &str); 4] = [
 /// open it; container root owns the directory and none of the host's nodes.
 pub(crate) fn build(builder: &Builder<'_>) -> Result<()> {
     let devices = &builder.materials.policy.devices;
-    builder.memory_directory("dev", 0o755)?;
-    builder.memory_directory("dev/shm", 0o1777)?;
-    builder.memory_directory("dev/pts", 0o755)?;
+    builder.memory.directory("dev", 0o755)?;
+    builder.memory.directory("dev/shm", 0o1777)?;
+    builder.memory.directory("dev/pts", 0o755)?;
     for (name, major, minor) in PLAIN {
         if devices.allows(name) {
             node(builder, name, major, minor)?;
@@ -44,10 +45,10 @@ pub(crate) fn build(builder: &Builder<'_>) -> Result<()> {
     // Opening it finds the terminals at `pts` beside it, whatever mode the host's `pts/ptmx` has.
     node(builder, "ptmx", 5, 2)?;
     for (name, target) in LINKS {
-        symlinkat(target, &builder.memory, format!("dev/{name}")).doing("create", || name)?;
+        symlinkat(target, builder.memory.mount(), format!("dev/{name}")).doing("create", || name)?;
     }
-    let mount = builder.clone_memory("dev", MountAttrFlags::MOUNT_ATTR_NOSUID)?;
-    builder.show(&mount, Path::new("/dev"), Missing::Create)?;
+    let mount = builder.memory.part("dev", MountAttrFlags::MOUNT_ATTR_NOSUID)?;
+    builder.view.show(&mount, Path::new("/dev"), Missing::Insist)?;
     show_host(builder, "pts", Missing::Create)?;
 
     for name in allowed_on_host(devices)? {
@@ -103,7 +104,7 @@ fn node(builder: &Builder<'_>, name: &str, major: u32, minor: u32) -> Result<()>
     });
     let device = makedev(major, minor);
     mknodat(
-        &builder.memory,
+        builder.memory.mount(),
         &path,
         FileType::CharacterDevice,
         Mode::RUSR,
@@ -112,7 +113,7 @@ fn node(builder: &Builder<'_>, name: &str, major: u32, minor: u32) -> Result<()>
     .doing("mknod", || &path)?;
     let (owner, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
     chownat(
-        &builder.memory,
+        builder.memory.mount(),
         &path,
         owner,
         group,
@@ -120,7 +121,7 @@ fn node(builder: &Builder<'_>, name: &str, major: u32, minor: u32) -> Result<()>
     )
     .doing("chown", || &path)?;
     chmodat(
-        &builder.memory,
+        builder.memory.mount(),
         &path,
         Mode::from_raw_mode(mode),
         AtFlags::empty(),
@@ -134,5 +135,5 @@ fn show_host(builder: &Builder<'_>, name: &str, missing: Missing) -> Result<()> 
     let source = openat(CWD, &path, flags, Mode::empty()).doing("open", || &path)?;
     let flags = HARMLESS.difference(MountAttrFlags::MOUNT_ATTR_NODEV);
     let mount = clone_mount(&source, true, &MountAttr::new(flags).recursive())?;
-    builder.show(&mount, Path::new(&path), missing)
+    builder.view.show(&mount, Path::new(&path), missing)
 }

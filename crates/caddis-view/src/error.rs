@@ -2,6 +2,7 @@
 
 use rustix::io::Errno;
 use std::fmt;
+use std::os::fd::AsFd;
 
 /// A failed operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +110,20 @@ pub fn words(errno: Errno) -> String {
         .next()
         .unwrap_or_default()
         .to_owned()
+}
+
+/// Writes all of `bytes`; a short write, as at the limit of a file's size, is an error.
+pub(crate) fn write_all(file: impl AsFd, bytes: &[u8]) -> std::result::Result<(), Errno> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match rustix::io::write(file.as_fd(), rest) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(written) => rest = &rest[written..],
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
 }
 
 /// Says what was tried on what when a system call fails.

@@ -2,7 +2,7 @@
 //! link that the user changes meanwhile must lead nowhere that the user could not go.
 
 use crate::identity::Identity;
-use crate::layers::with_credentials;
+use crate::credentials::with_credentials;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat2, readlinkat};
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;

@@ -2,11 +2,12 @@
 //! ends the instance when its last session has ended.
 
 use crate::build::{Materials, build, cut_loose};
-use crate::error::{Context, Result};
+use crate::credentials::stay_closed;
+use crate::error::{Context, Result, write_all};
 use crate::instance::{ENDS, own_record, sessions_left};
-use crate::start::Start;
+use crate::start::{Start, Waiting};
 use caddis_policy::Session;
-use caddis_sys::{Caught, kill_everyone, signalfd, unshare};
+use caddis_sys::{Caught, close_all_but, kill_everyone, signalfd, unshare};
 use rustix::event::epoll;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
 use rustix::io::Errno;
@@ -31,30 +32,38 @@ pub(crate) struct Held {
 }
 
 /// The life of process 1. Does not return while the instance lives; an error means that there is none.
-pub(crate) fn live(start: Start<'_>, held: &Held, ready: impl FnOnce()) -> Result<()> {
+pub(crate) fn live(start: &Start<'_>, held: &Held, waiting: &mut Option<Waiting>) -> Result<()> {
     let root = (Some(Uid::from_raw(0)), Some(Gid::from_raw(0)));
     set_thread_res_gid(root.1, root.1, root.1).doing("setresgid", || 0)?;
     set_thread_res_uid(root.0, root.0, root.0).doing("setresuid", || 0)?;
     leave_the_terminal()?;
     // Before the first mount on the environment's layers: whoever comes after a kill -9 must know
     // whom to wait for.
-    rustix::io::write(&held.record, &own_record()?).doing("write", || "the record of process 1")?;
+    write_all(&held.record, &own_record()?).doing("write", || "the record of process 1")?;
     cut_loose()?;
     let times = start.policy.session.clone();
+    let veil = start.veil()?;
     build(&Materials {
         plan: start.plan,
         identity: start.identity,
         policy: start.policy,
         user_namespace: &start.user_namespace,
         environment: start.environment()?,
-        veil: start.veil()?,
+        veil: veil.directory,
         workshop: start.run.to_owned(),
     })?;
     let signals = signalfd().doing("signalfd", || "process 1")?;
     forget_the_caller();
-    drop_privileges(&start)?;
-    drop(start);
-    ready();
+    // What the caller had open, and the directories of the host that were needed to build.
+    let kept = [&held.sessions, &held.lock, &held.record, &veil.lock, &signals];
+    let callers = waiting.iter().flat_map(|caller| [&caller.pipe, &caller.lock]);
+    let kept = kept.into_iter().chain(callers).chain([&start.user_namespace]);
+    close_all_but(&kept.map(AsFd::as_fd).collect::<Vec<_>>())
+        .doing("close", || "the builder's descriptors")?;
+    drop_privileges(start)?;
+    if let Some(caller) = waiting.take() {
+        caller.say_ready();
+    }
     attend(held, &signals, &times)
 }
 
@@ -123,7 +132,8 @@ fn drop_privileges(start: &Start<'_>) -> Result<()> {
     set_thread_res_gid(root.1, root.1, root.1).doing("setresgid", || "container root")?;
     set_thread_res_uid(root.0, root.0, root.0).doing("setresuid", || "container root")?;
     capabilities(CapabilitySet::KILL)?;
-    set_no_new_privs(true).doing("set", || "no_new_privs")
+    set_no_new_privs(true).doing("set", || "no_new_privs")?;
+    stay_closed().doing("prctl", || "PR_SET_DUMPABLE")
 }
 
 /// Gives up all capabilities but `kept`.

@@ -2,10 +2,10 @@
 //! sessions, and a record of process 1. Nothing in there has to be right: what a killed process left
 //! is recognised as such, because the kernel says who is alive and who holds a FIFO open.
 
+use crate::ending::{wait_for_end, wait_until_gone};
 use crate::error::{Context, Error, Result};
 use crate::store::{root_directory, top_directory};
 use caddis_policy::EnvName;
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{
     AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, flock, fstat, mknodat, openat, unlinkat,
 };
@@ -74,14 +74,18 @@ impl Runtime {
         flock(&self.lock, FlockOperation::Unlock).doing("unlock", || &self.name)
     }
 
+    /// Only the lock, without the directory.
+    pub(crate) fn into_lock(self) -> OwnedFd {
+        self.lock
+    }
+
     /// A second, independent handle on the lock, for process 1.
     pub(crate) fn another_lock(&self) -> Result<OwnedFd> {
         open_lock(&self.directory)?.ok_or_else(|| Error::kernel("open", "the lock", Errno::NOENT))
     }
 
     /// The instance that can be joined. One that is ending is waited for, since two overlays must not
-    /// have the same upper layer: the kernel tells of the end of process 1 only after every process of
-    /// its pid namespace, and with them the mounts, are gone.
+    /// have the same upper layer.
     ///
     /// # Errors
     /// [`REMOVED`] among others: the environment was removed meanwhile.
@@ -105,10 +109,16 @@ impl Runtime {
                 return Ok(Some(Instance { pidfd, pid }));
             }
             // Without the lock, for which process 1 may itself be waiting.
-            self.unlock()?;
-            wait_for_end(&pidfd, None)?;
-            self.lock_again()?;
+            self.wait_until_gone(&Instance { pidfd, pid })?;
         }
+    }
+
+    /// Waits for the end of an instance whose process 1 is ending or was killed; the lock is given back
+    /// meanwhile.
+    pub fn wait_until_gone(&self, instance: &Instance) -> Result<()> {
+        self.unlock()?;
+        wait_until_gone(instance)?;
+        self.lock_again()
     }
 
     /// Takes the lock back after a wait without it.
@@ -230,7 +240,7 @@ impl Runtime {
         self.unlock()?;
         if !wait_for_end(&instance.pidfd, Some(grace))? {
             signal(Signal::KILL)?;
-            wait_for_end(&instance.pidfd, None)?;
+            wait_until_gone(instance)?;
         }
         self.lock_again()
     }
@@ -272,21 +282,6 @@ pub(crate) fn sessions_left(reader: impl AsFd) -> Result<bool> {
             Ok(_) | Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => return Ok(true),
             Err(errno) => return Err(errno).doing("read", || "the FIFO of sessions"),
-        }
-    }
-}
-
-/// Waits until the process is gone; `false`: it was not after `limit`.
-fn wait_for_end(pidfd: &OwnedFd, limit: Option<Duration>) -> Result<bool> {
-    let limit = limit.map(|limit| rustix::fs::Timespec {
-        tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: limit.subsec_nanos().into(),
-    });
-    loop {
-        match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], limit.as_ref()) {
-            Ok(ready) => return Ok(ready > 0),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno).doing("wait for", || "process 1"),
         }
     }
 }

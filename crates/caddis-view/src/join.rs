@@ -7,6 +7,7 @@
 //! the caller's three and one pipe; and that its root and working directory are the instance's from
 //! the moment it has joined.
 
+use crate::credentials::stay_closed;
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::init::capabilities;
@@ -63,6 +64,9 @@ pub(crate) struct Failure {
     pub(crate) error: Error,
 }
 
+/// What the new process says first, unless it fails before: it is in the instance.
+pub(crate) const JOINED: u8 = 0;
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         Failure { status: 125, error }
@@ -80,9 +84,6 @@ pub(crate) fn become_command(
     if command.own_keyring {
         join_new_session_keyring().doing("leave", || "root's session keyring")?;
     }
-    if command.own_terminal {
-        take_terminal()?;
-    }
     // All at once: either everything is the instance's or nothing is.
     let namespaces = ThreadNameSpaceType::USER
         | ThreadNameSpaceType::MOUNT
@@ -91,11 +92,19 @@ pub(crate) fn become_command(
         | ThreadNameSpaceType::CONTROL_GROUP;
     move_into_thread_name_spaces(process_1.as_fd(), namespaces)
         .doing("setns", || "the instance's namespaces")?;
-    close_all_but(report).doing("close", || "the helper's descriptors")?;
+    rustix::io::write(report, &[JOINED]).doing("write", || "to the session")?;
+    close_all_but(&[report.as_fd()]).doing("close", || "the helper's descriptors")?;
     for (resource, limit) in &command.limits {
         setrlimit(*resource, *limit).doing("restore", || "the caller's limits")?;
     }
     become_user(identity, root, command.root)?;
+    stay_closed().doing("prctl", || "PR_SET_DUMPABLE")?;
+    if command.own_terminal {
+        take_terminal()?;
+    } else if command.own_keyring {
+        // Whoever has a controlling terminal can type into it (TIOCSTI); root's is not for this one.
+        setsid().doing("setsid", || "the command")?;
+    }
     // Whoever kills the session's process outside means this one too.
     set_parent_process_death_signal(Some(Signal::KILL))
         .doing("set", || "the parent death signal")?;
@@ -281,5 +290,6 @@ pub(crate) fn become_monitor(process_1: impl AsFd, identity: &Identity) -> Resul
     set_thread_res_gid(group, group, group).doing("setresgid", || identity.gid)?;
     set_thread_res_uid(user, user, user).doing("setresuid", || identity.uid)?;
     capabilities(CapabilitySet::KILL)?;
-    set_no_new_privs(true).doing("set", || "no_new_privs")
+    set_no_new_privs(true).doing("set", || "no_new_privs")?;
+    stay_closed().doing("prctl", || "PR_SET_DUMPABLE")
 }

@@ -2,14 +2,14 @@
 
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
-use caddis_sys::{MountAttr, mount_setattr, setfsgid, setfsuid};
+use crate::credentials::with_credentials;
+use caddis_sys::{MountAttr, mount_setattr};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
-use rustix::process::{getegid, geteuid};
-use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+use rustix::thread::{CapabilitySet, capabilities};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// A copy of one mount of the host (not of what is mounted inside it), detached, with `attr`.
@@ -91,34 +91,6 @@ fn kernel_messages(context: &OwnedFd) -> Option<String> {
     (!messages.is_empty()).then(|| messages.join("; "))
 }
 
-/// Runs `action` with the file-system credentials `uid` and `gid` and only the capabilities `kept`
-/// in effect. Overlayfs remembers who created a superblock and checks every access to the layers
-/// with those credentials, which makes this the moment that decides what an environment can read.
-pub fn with_credentials<T>(
-    uid: u32,
-    gid: u32,
-    kept: CapabilitySet,
-    action: impl FnOnce() -> std::result::Result<T, Errno>,
-) -> std::result::Result<T, Errno> {
-    let before = capabilities(None)?;
-    let mut during = before;
-    let restore = || {
-        // Capabilities first: without CAP_SETGID the way back is closed.
-        set_capabilities(None, before)?;
-        let restored = setfsgid(getegid().as_raw()) & setfsuid(geteuid().as_raw());
-        set_capabilities(None, before)?;
-        if restored { Ok(()) } else { Err(Errno::PERM) }
-    };
-    if !(setfsgid(gid) & setfsuid(uid)) {
-        restore()?;
-        return Err(Errno::PERM);
-    }
-    during.effective = kept & before.permitted;
-    let result = set_capabilities(None, during).and_then(|()| action());
-    restore()?;
-    result
-}
-
 /// The guard: a read-only overlay over the base, created with the user's credentials, so that the
 /// kernel lets nothing through that the user could not read on the host, today's files and
 /// tomorrow's. Of root's capabilities the creator keeps `CAP_SYS_ADMIN`, which reads overlayfs'
@@ -161,8 +133,10 @@ pub fn environment(
         // One device number for all files, copied up or not, or `du -x` and `tar --one-file-system`
         // pass over most of them.
         ("xino", "on"),
+        // So that the kernel refuses a second overlay on the same changes (EBUSY) for as long as anybody
+        // holds a file of the first one. An index is not made: the guard has no file handles.
+        ("index", "on"),
         // Whatever the kernel was built with.
-        ("index", "off"),
         ("metacopy", "off"),
     ]);
     let all = capabilities(None)

@@ -12,7 +12,9 @@
 
 mod accounts;
 pub mod build;
+mod credentials;
 mod dev;
+mod ending;
 pub mod error;
 mod front;
 pub mod home;
@@ -21,7 +23,10 @@ mod init;
 pub mod instance;
 mod join;
 mod layers;
+mod memory;
+mod merge;
 pub mod mountinfo;
+mod place;
 pub mod plan;
 pub mod session;
 pub mod start;

@@ -21,6 +21,8 @@ pub struct Mount {
     pub nosuid: bool,
     /// A directory is mounted, not a single file.
     pub directory: bool,
+    /// The user whose program answers for it, of a FUSE file system.
+    pub fuse_user: Option<u32>,
 }
 
 /// Reads the text of `/proc/self/mountinfo`: the mounts that can be reached by their path, outer
@@ -62,7 +64,12 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let at = unescape(fields.nth(2)?);
     let options = fields.next()?;
     let option = |name: &[u8]| options.split(|byte| *byte == b',').any(|one| one == name);
-    let fstype = fields.skip_while(|field| *field != b"-").nth(1)?;
+    let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
+    let fstype = fields.next()?;
+    let of_filesystem = fields.nth(1).unwrap_or_default();
+    let fuse_user = of_filesystem
+        .split(|byte| *byte == b',')
+        .find_map(|one| std::str::from_utf8(one.strip_prefix(b"user_id=")?).ok()?.parse().ok());
     Some(Mount {
         id,
         parent,
@@ -71,6 +78,7 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
         noexec: option(b"noexec"),
         nosuid: option(b"nosuid"),
         directory: true,
+        fuse_user,
     })
 }
 
@@ -115,7 +123,7 @@ mod tests {
         30 22 0:5 / /dev rw,nosuid - devtmpfs udev rw\n\
         31 22 8:2 / /srv/a\\040b rw,noexec,nosuid - xfs /dev/sdb rw\n\
         garbage\n\
-        40 31 0:40 / /srv/a\\040b rw - fuse.sshfs host: rw\n\
+        40 31 0:40 / /srv/a\\040b rw - fuse.sshfs host: rw,user_id=1001\n\
         41 31 0:41 / /srv/a\\040b/covered rw - ext4 /dev/sdc rw\n\
         42 40 0:42 / /srv/a\\040b/shown rw - ext4 /dev/sdd rw\n";
 
@@ -126,6 +134,7 @@ mod tests {
         assert_eq!(ids, [22, 30, 40, 42]);
         assert_eq!(mounts[2].at, Path::new("/srv/a b"));
         assert_eq!(mounts[2].fstype, "fuse.sshfs");
+        assert_eq!(mounts[2].fuse_user, Some(1001));
         assert!(!mounts[2].noexec);
     }
 

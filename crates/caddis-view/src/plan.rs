@@ -140,6 +140,8 @@ impl Plan {
             .iter()
             .filter(|mount| !covered(&mount.at))
             .filter(|mount| !KERNEL_WINDOWS.contains(&mount.fstype.as_str()))
+            // Another user's program would be asked at each start, and could keep us waiting.
+            .filter(|mount| mount.fuse_user.is_none_or(|user| user == 0 || user == wish.uid))
             .collect();
         shown.sort_by_key(|mount| mount.at.components().count());
         let overlaid = |mount: &Mount| {
@@ -223,7 +225,8 @@ impl Plan {
 }
 
 /// The name of the upper layer of the file system at `at`: `@` for `/`, `@var@lib` for `/var/lib`.
-/// `@` and `%` in a name are percent-encoded, so no two places share a name.
+/// What is no letter, digit, `_` or `-` is percent-encoded, so no two places share a name, and none ends
+/// like the directories beside it (`.work`).
 #[must_use]
 pub fn upper_name(at: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
@@ -237,7 +240,6 @@ pub fn upper_name(at: &Path) -> String {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => {
                     name.push(char::from(*byte));
                 }
-                b'.' => name.push('.'),
                 other => name.push_str(&format!("%{other:02X}")),
             }
         }

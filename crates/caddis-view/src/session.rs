@@ -1,22 +1,26 @@
 //! A session as the host sees it: the process that the caller waits for. It starts the command inside,
 //! passes signals on, and ends with the command's status.
 
+use crate::ending::wait_until_gone;
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::instance::Instance;
-use crate::join::{Command, Failure, become_command, become_monitor};
+use crate::join::{Command, Failure, JOINED, become_command, become_monitor};
 use crate::start::read_all;
 use caddis_policy::Root;
 use caddis_sys::{Caught, Forked, Namespaces, fork, signalfd};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::{Errno, retry_on_intr};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, getpgrp, kill_process, pidfd_send_signal,
     waitid,
 };
 use rustix::termios::{tcgetpgrp, tcsetpgrp};
-use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
+use rustix::thread::{
+    LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space, move_into_thread_name_spaces,
+};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// How a session ended.
@@ -42,7 +46,7 @@ pub fn run(
     let signals = signalfd().doing("signalfd", || "the session")?;
     match move_into_thread_name_spaces(instance.pidfd.as_fd(), ThreadNameSpaceType::PROCESS_ID) {
         Ok(()) => {}
-        Err(Errno::SRCH) => return Ok(Ended::InstanceGone),
+        Err(Errno::SRCH) => return gone(instance),
         Err(errno) => return Err(errno).doing("setns", || "the instance's pid namespace"),
     }
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).doing("pipe", || "to the command")?;
@@ -55,29 +59,62 @@ pub fn run(
         }
         Ok(Forked::Parent(_, child)) => child,
         // The kernel's answer for a pid namespace whose process 1 is gone; see alloc_pid.
-        Err(Errno::NOMEM) => return Ok(Ended::InstanceGone),
+        Err(Errno::NOMEM) => return gone(instance),
         Err(errno) => return Err(errno).doing("start", || "a process in the environment"),
     };
     drop(writer);
+    let failed = |(status, error): (u8, Error)| {
+        let _ = waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED);
+        match (status, error.errno) {
+            (125, Some(Errno::SRCH)) if error.operation == "setns" => gone(instance),
+            (125, _) => Err(error),
+            (status, _) => Ok(Ended::NotExecuted(status, error)),
+        }
+    };
+    // Before this process gives up what it takes to start again.
+    if let Some(failure) = joined(&reader)? {
+        return failed(failure);
+    }
     let mut terminal = Terminal::of_caller();
     match become_monitor(&instance.pidfd, identity) {
         // Process 1 has just ended, and the kernel ends the command with it: its status is the answer.
         Err(error) if error.errno == Some(Errno::SRCH) => {}
         other => other?,
     }
-    let said = read_all(&reader)?;
-    if let Some((status, error)) = said.split_first() {
-        let _ = waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED);
-        let error = Error::from_bytes(error);
-        return match (*status, error.errno) {
-            (125, Some(Errno::SRCH)) if error.operation == "setns" => Ok(Ended::InstanceGone),
-            (125, _) => Err(error),
-            (status, _) => Ok(Ended::NotExecuted(status, error)),
-        };
+    if let Some(failure) = failure(&read_all(&reader)?) {
+        return failed(failure);
     }
     let status = wait_for(&child, &signals, &mut terminal)?;
     terminal.restore();
     Ok(Ended::Command(status))
+}
+
+/// Waits until the child is in the instance (or was killed on its way); `Some`: why it is not.
+fn joined(reader: &OwnedFd) -> Result<Option<(u8, Error)>> {
+    let mut first = [JOINED];
+    retry_on_intr(|| rustix::io::read(reader, &mut first)).doing("read", || "from the command")?;
+    match first {
+        [JOINED] => Ok(None),
+        [status] => Ok(failure(&[&[status], read_all(reader)?.as_slice()].concat())),
+    }
+}
+
+/// What the child says when it does not become the command.
+fn failure(said: &[u8]) -> Option<(u8, Error)> {
+    let (status, error) = said.split_first()?;
+    Some((*status, Error::from_bytes(error)))
+}
+
+/// Waits for the end of an instance whose process 1 has been killed, and leaves its pid namespace, in
+/// which nothing can be born any more.
+fn gone(instance: &Instance) -> Result<Ended> {
+    let own = "/proc/self/ns/pid";
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    openat(CWD, own, flags, Mode::empty())
+        .and_then(|own| move_into_link_name_space(own.as_fd(), Some(LinkNameSpaceType::ProcessID)))
+        .doing("setns", || own)?;
+    wait_until_gone(instance)?;
+    Ok(Ended::InstanceGone)
 }
 
 /// Waits for the command to end, and meanwhile does what a shell expects of the process it started.

@@ -6,7 +6,8 @@ use crate::init::{Held, live};
 use crate::instance::{Instance, Runtime};
 use crate::plan::Plan;
 use crate::store::{Environments, missing};
-use crate::{userns, veil};
+use crate::veil::{self, Veil};
+use crate::userns;
 use caddis_policy::{EnvName, Policy};
 use caddis_sys::{Forked, Namespaces, block_all, fork};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -65,7 +66,7 @@ impl<'a> Start<'a> {
             .ok_or_else(|| missing(self.name))
     }
 
-    pub(crate) fn veil(&self) -> Result<OwnedFd> {
+    pub(crate) fn veil(&self) -> Result<Veil> {
         veil::newest(&self.policy.storage.state)
     }
 
@@ -83,19 +84,16 @@ impl<'a> Start<'a> {
         match fork(Namespaces::PidAndMount).doing("start", || "process 1 of the environment")? {
             Forked::Child => {
                 drop((reader, session));
-                let _ = block_all();
-                let pipe = std::cell::Cell::new(Some(writer));
-                let ready = || {
-                    drop(runtime);
-                    if let Some(pipe) = pipe.take() {
-                        let _ = rustix::io::write(&pipe, READY);
-                    }
-                };
-                let result = live(self, &held, ready);
-                if let (Err(error), Some(pipe)) = (&result, pipe.take()) {
-                    let _ = rustix::io::write(&pipe, &error.to_bytes());
+                let mut waiting = Some(Waiting { pipe: writer, lock: runtime.into_lock() });
+                let lived = block_all()
+                    .doing("block", || "signals")
+                    .and_then(|_| live(&self, &held, &mut waiting));
+                // Nobody waits any more once the view stands.
+                if let (Err(error), Some(caller)) = (&lived, &waiting) {
+                    let _ = rustix::io::write(&caller.pipe, &error.to_bytes());
                 }
-                std::process::exit(i32::from(result.is_err()));
+                // No destructor is to run: process 1 has closed descriptors that it owns.
+                std::process::exit(i32::from(lived.is_err()));
             }
             Forked::Parent(pid, pidfd) => {
                 drop((writer, held, self));
@@ -111,6 +109,23 @@ impl<'a> Start<'a> {
                 Err(Error::from_bytes(&answer))
             }
         }
+    }
+}
+
+/// The caller, who waits for the view, as process 1 knows it.
+pub(crate) struct Waiting {
+    /// Where to say that the view stands, or why it does not.
+    pub(crate) pipe: OwnedFd,
+    /// The caller's lock on the instance, which is held here too until then.
+    pub(crate) lock: OwnedFd,
+}
+
+impl Waiting {
+    /// The view stands.
+    pub(crate) fn say_ready(self) {
+        drop(self.lock);
+        // A caller that was killed meanwhile is a session that has ended.
+        let _ = rustix::io::write(&self.pipe, READY);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::plan::upper_name;
 use crate::tree;
 use caddis_policy::EnvName;
 use rustix::fs::{
-    AtFlags, Dir, Mode, OFlags, RenameFlags, ResolveFlags, Timestamps, chownat, fchmod, fstat,
+    AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Timestamps, chownat, fchmod, flock, fstat,
     mkdirat, open, openat, openat2, renameat_with, statat, utimensat,
 };
 use rustix::io::Errno;
@@ -55,6 +55,11 @@ pub fn top_directory(path: &Path) -> Result<OwnedFd> {
     }
     Ok(directory)
 }
+
+/// How copies that are not complete, and environments that are being removed, are named until then. No
+/// environment's name begins with a dot.
+const COPY: &str = ".copy-";
+const REMOVED: &str = ".removed-";
 
 /// The environments of one user.
 #[derive(Debug)]
@@ -137,12 +142,13 @@ impl Environments {
             ));
         }
         let source = self.open(from)?.ok_or_else(|| missing(from))?;
-        let unfinished = c_name(&format!(".copy-{}-{}", std::process::id(), name.as_str()));
+        let unfinished = c_name(&format!("{COPY}{}-{name}", std::process::id()));
         tree::remove(&self.directory, &unfinished)?;
         mkdirat(&self.directory, &unfinished, Mode::RWXU).doing("create", || "the copy")?;
         let made = (|| {
             let target = openat(&self.directory, &unfinished, DIRECTORY, Mode::empty())
                 .doing("open", || "the copy")?;
+            flock(&target, FlockOperation::LockExclusive).doing("lock", || "the copy")?;
             for entry in entries(&source)? {
                 // Overlayfs' own scratch space is made again at the next start.
                 if !entry.ends_with(WORK) {
@@ -168,11 +174,7 @@ impl Environments {
     /// Removes one, in two steps: a rename that takes it away at once, then its files. What a killed
     /// removal left is removed with the next one.
     pub fn remove(&self, name: &EnvName) -> Result<()> {
-        let gone = c_name(&format!(
-            ".removed-{}-{}",
-            std::process::id(),
-            name.as_str()
-        ));
+        let gone = c_name(&format!("{REMOVED}{}-{name}", std::process::id()));
         renameat_with(
             &self.directory,
             name.as_str(),
@@ -184,18 +186,18 @@ impl Environments {
         self.remove_leftovers()
     }
 
-    /// Removes what killed removals and copies left behind.
+    /// Removes what killed removals and copies left behind. A copy that is still being made is locked.
     pub fn remove_leftovers(&self) -> Result<()> {
         for entry in entries(&self.directory)? {
-            let owner = entry.strip_prefix(".removed-").map(|_| None).or_else(|| {
-                entry
-                    .strip_prefix(".copy-")
-                    .map(|rest| rest.split('-').next())
-            });
-            let Some(owner) = owner else { continue };
-            // A copy that is still being made belongs to a living process.
-            let alive = owner.is_some_and(|pid| Path::new("/proc").join(pid).exists());
-            if !alive {
+            let copy = entry.starts_with(COPY);
+            if !copy && !entry.starts_with(REMOVED) && !entry.starts_with(tree::MOVED_UP) {
+                continue;
+            }
+            let lock = match root_directory(&self.directory, &entry, false) {
+                Err(error) if error.errno == Some(Errno::NOENT) => continue,
+                other => other?,
+            };
+            if !copy || flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
                 tree::remove(&self.directory, &c_name(&entry))?;
             }
         }

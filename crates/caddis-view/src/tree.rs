@@ -5,14 +5,14 @@ use crate::error::{Context, Result};
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, Timespec, Timestamps,
     XattrFlags, chownat, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, futimens,
-    ioctl_ficlone, linkat, mkdirat, mknodat, openat2, readlinkat, renameat_with, statat, symlinkat,
+    ioctl_ficlone, linkat, mkdirat, mknodat, openat, openat2, readlinkat, renameat_with, statat, symlinkat,
     unlinkat, utimensat,
 };
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, OsStr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -47,62 +47,84 @@ fn shown(name: &CStr) -> String {
 }
 
 /// Removes `name` inside `parent` with all that it holds. A name that is gone already is no error, so
-/// a removal that was killed can be repeated.
+/// a removal that was killed can be repeated, also by two at once.
+///
+/// A user can nest directories deeper than any stack or number of descriptors: what is too deep is moved
+/// up beside `name` and removed from there.
 pub fn remove(parent: impl AsFd, name: &CStr) -> Result<()> {
     let parent = parent.as_fd();
-    match unlinkat(parent, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => return Ok(()),
-        Err(Errno::ISDIR | Errno::PERM) => {}
-        Err(errno) => return Err(errno).doing("remove", || shown(name)),
+    let mut tops = vec![name.to_owned()];
+    while let Some(top) = tops.pop() {
+        remove_one(parent, &top, &mut tops)?;
     }
-    // Depth first with a stack of our own: a user can nest directories deeper than any call stack.
-    let mut open = vec![(
-        open_directory(parent, name).doing("open", || shown(name))?,
-        name.to_owned(),
-    )];
-    let mut pending = vec![names(&open[0].0).doing("list", || shown(name))?];
-    while let (Some((directory, own_name)), Some(list)) = (open.last(), pending.last_mut()) {
+    Ok(())
+}
+
+/// What is moved up is named so, and a number.
+pub(crate) const MOVED_UP: &str = ".removing-";
+
+/// How many levels are kept open at once.
+const MAX_OPEN: usize = 200;
+
+fn remove_one(parent: BorrowedFd<'_>, top: &CStr, moved: &mut Vec<CString>) -> Result<()> {
+    if unlink(parent, top)? {
+        return Ok(());
+    }
+    let Some(directory) = open_for_removal(parent, top)? else { return Ok(()) };
+    let list = names(&directory).doing("list", || shown(top))?;
+    let mut open = vec![(directory, top.to_owned(), list)];
+    while let Some((directory, own_name, list)) = open.last_mut() {
         let Some((child, _)) = list.pop() else {
             let own_name = own_name.clone();
             open.pop();
-            pending.pop();
-            let above = open.last().map_or(parent, |(fd, _)| fd.as_fd());
+            let above = open.last().map_or(parent, |(fd, ..)| fd.as_fd());
             match unlinkat(above, &own_name, AtFlags::REMOVEDIR) {
                 Ok(()) | Err(Errno::NOENT) => continue,
                 Err(errno) => return Err(errno).doing("remove", || shown(&own_name)),
             }
         };
-        match unlinkat(directory, &child, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => continue,
-            Err(Errno::ISDIR | Errno::PERM) => {}
-            Err(errno) => return Err(errno).doing("remove", || shown(&child)),
-        }
-        if open.len() >= MAX_OPEN {
-            // Rather than run out of descriptors: bring the subtree up and remove it from there.
-            flatten(parent, directory, &child)?;
+        if unlink(directory.as_fd(), &child)? {
             continue;
         }
-        let next = open_directory(directory, &child).doing("open", || shown(&child))?;
-        pending.push(names(&next).doing("list", || shown(&child))?);
-        open.push((next, child));
+        let Some(next) = open_for_removal(directory.as_fd(), &child)? else { continue };
+        if open.len() >= MAX_OPEN {
+            moved.push(move_up(parent, open.last().map_or(parent, |(fd, ..)| fd.as_fd()), &child)?);
+            continue;
+        }
+        let list = names(&next).doing("list", || shown(&child))?;
+        open.push((next, child, list));
     }
     Ok(())
 }
 
-/// How many levels are kept open at once.
-const MAX_OPEN: usize = 200;
+/// Removes what is no directory; `false`: it is one.
+fn unlink(parent: BorrowedFd<'_>, name: &CStr) -> Result<bool> {
+    match unlinkat(parent, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(true),
+        Err(Errno::ISDIR | Errno::PERM) => Ok(false),
+        Err(errno) => Err(errno).doing("remove", || shown(name)),
+    }
+}
 
-fn flatten(top: impl AsFd, directory: impl AsFd, child: &CStr) -> Result<()> {
-    let (top, directory) = (top.as_fd(), directory.as_fd());
-    for number in 0..u32::MAX {
-        let name = CString::new(format!(".removing-{number}")).unwrap_or_default();
+/// Opens a directory that is to be removed; `None`: it is gone, or no directory any more.
+fn open_for_removal(parent: BorrowedFd<'_>, name: &CStr) -> Result<Option<OwnedFd>> {
+    match open_directory(parent, name) {
+        Ok(directory) => Ok(Some(directory)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno).doing("open", || shown(name)),
+    }
+}
+
+fn move_up(top: BorrowedFd<'_>, directory: BorrowedFd<'_>, child: &CStr) -> Result<CString> {
+    let mut number = 0_u64;
+    loop {
+        let name = CString::new(format!("{MOVED_UP}{number}")).unwrap_or_default();
         match renameat_with(directory, child, top, &name, RenameFlags::NOREPLACE) {
-            Ok(()) => return remove(top, &name),
-            Err(Errno::EXIST) => {}
+            Ok(()) => return Ok(name),
+            Err(Errno::EXIST) => number += 1,
             Err(errno) => return Err(errno).doing("move", || shown(child)),
         }
     }
-    Ok(())
 }
 
 /// The space that the tree `name` takes, in bytes of allocated blocks; hard links count once.
@@ -140,7 +162,7 @@ fn walk(
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory && depth < MAX_DEPTH {
             let next = match open_directory(&*directory, &name) {
                 Ok(next) => Rc::new(next),
-                Err(Errno::NOENT | Errno::XDEV) => continue,
+                Err(Errno::NOENT | Errno::XDEV | Errno::NOTDIR | Errno::LOOP) => continue,
                 Err(errno) => return Err(errno).doing("open", || shown(&name)),
             };
             let children = names(&*next).doing("list", || shown(&name))?;
@@ -227,12 +249,11 @@ fn copy_entry(
 ) -> std::result::Result<(), Errno> {
     match kind {
         FileType::RegularFile => {
-            let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let source = rustix::fs::openat(from, name, OFlags::RDONLY | flags, Mode::empty())?;
-            let target = rustix::fs::openat(
+            let source = open_same(from, name, stat)?;
+            let target = openat(
                 to,
                 name,
-                OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | flags,
+                OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC,
                 Mode::RUSR | Mode::WUSR,
             )?;
             if ioctl_ficlone(&target, &source).is_err() {
@@ -259,6 +280,19 @@ fn copy_entry(
         AtFlags::SYMLINK_NOFOLLOW,
     )?;
     utimensat(to, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)
+}
+
+/// Opens the regular file that `stat` is of. Whoever still has a file of the tree open could put a FIFO or
+/// a device in its place meanwhile, which must not even be opened.
+fn open_same(from: &OwnedFd, name: &CStr, stat: &Stat) -> std::result::Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let found = openat(from, name, flags, Mode::empty())?;
+    let now = fstat(&found)?;
+    if (now.st_dev, now.st_ino, now.st_mode) != (stat.st_dev, stat.st_ino, stat.st_mode) {
+        return Err(Errno::STALE);
+    }
+    let path = format!("/proc/self/fd/{}", found.as_raw_fd());
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// Copies the data of a file, keeping its holes.

@@ -2,48 +2,58 @@
 
 use crate::caller::Whom;
 use crate::host::RUN;
-use crate::{output, processes};
-use caddis_policy::Policy;
+use crate::output;
+use crate::processes::{self, Process};
+use caddis_policy::{EnvName, Policy};
 use caddis_view::store::Environments;
 use caddis_view::{Error, Runtime};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 pub(crate) fn run(policy: &Policy, whom: &Whom) -> Result<u8, Error> {
     let uids = whom.uids(policy)?;
     let all = processes::all();
+    let mut status = 0;
     for uid in uids {
         let Some(environments) = Environments::of(&policy.storage.state, uid, false)? else {
             continue;
         };
         for name in environments.names()? {
-            let (state, sessions) = match Runtime::peek(Path::new(RUN), uid, &name)? {
-                None => ("stopped", 0),
-                Some(instance) => {
-                    let sessions: BTreeSet<i32> = processes::of_instance(&all, &instance)
-                        .into_iter()
-                        .filter_map(|(_, session)| session)
-                        .collect();
-                    (
-                        if sessions.is_empty() {
-                            "idle"
-                        } else {
-                            "running"
-                        },
-                        sessions.len(),
-                    )
-                }
-            };
-            let usage = environments.usage(&name)?;
-            output::line(&[
-                ("uid", &uid.to_string()),
-                ("name", name.as_str()),
-                ("state", state),
-                ("sessions", &sessions.to_string()),
-                ("bytes", &usage.bytes.to_string()),
-                ("used", &usage.used.to_string()),
-            ]);
+            // One that cannot be measured, or that is removed at this moment, does not hide the others.
+            if let Err(error) = one(&environments, uid, &name, &all)
+                && environments.open(&name)?.is_some()
+            {
+                output::error(&error);
+                status = crate::FAILED;
+            }
         }
     }
-    Ok(0)
+    Ok(status)
+}
+
+fn one(
+    environments: &Environments,
+    uid: u32,
+    name: &EnvName,
+    all: &BTreeMap<i32, Process>,
+) -> Result<(), Error> {
+    let sessions = Runtime::peek(Path::new(RUN), uid, name)?.map(|instance| {
+        let members = processes::of_instance(all, &instance).into_iter();
+        members.filter_map(|(_, session)| session).collect::<BTreeSet<i32>>().len()
+    });
+    let state = match sessions {
+        None => "stopped",
+        Some(0) => "idle",
+        Some(_) => "running",
+    };
+    let usage = environments.usage(name)?;
+    output::line(&[
+        ("uid", &uid.to_string()),
+        ("name", name.as_str()),
+        ("state", state),
+        ("sessions", &sessions.unwrap_or(0).to_string()),
+        ("bytes", &usage.bytes.to_string()),
+        ("used", &usage.used.to_string()),
+    ]);
+    Ok(())
 }

@@ -4,7 +4,7 @@ use crate::caller::Whom;
 use crate::host::RUN;
 use crate::output::{encode, plain};
 use crate::processes;
-use caddis_policy::{EnvName, IdRange, Policy, id_range};
+use caddis_policy::{EnvName, IdRange, Policy};
 use caddis_view::store::{Environments, missing};
 use caddis_view::{Error, Runtime};
 use std::path::Path;
@@ -14,7 +14,8 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, only: Option<&EnvName>) -> Resul
     let all = processes::all();
     let booted = boot_time();
     for uid in uids {
-        let range = range(policy, uid);
+        let name = crate::host::local_name("/etc/passwd", uid);
+        let range = crate::caller::range(policy, uid, name.as_deref()).ok();
         let environments = Environments::of(&policy.storage.state, uid, false)?;
         let mut names = match &environments {
             Some(environments) => environments.names()?,
@@ -58,13 +59,6 @@ fn inside(host: u32, owner: u32, range: Option<&IdRange>) -> u32 {
         }
         _ => host,
     }
-}
-
-fn range(policy: &Policy, uid: u32) -> Option<IdRange> {
-    let subuid = crate::host::sub_ids("/etc/subuid").ok()?;
-    let subgid = crate::host::sub_ids("/etc/subgid").ok()?;
-    let name = crate::host::local_name("/etc/passwd", uid);
-    id_range(&policy.ids, uid, name.as_deref(), &subuid, &subgid).ok()
 }
 
 /// The name of a terminal by its number, see "tty_nr" in proc_pid_stat(5); pseudo-terminals have the

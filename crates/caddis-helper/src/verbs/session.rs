@@ -8,7 +8,8 @@ use crate::variables::Variables;
 use crate::verbs::config::{Settings, read_settings};
 use crate::{log, output};
 use caddis_policy::{EnvName, Policy, View};
-use caddis_view::error::{Context, words};
+use caddis_sys::Signals;
+use caddis_view::error::words;
 use caddis_view::instance::REMOVED;
 use caddis_view::mountinfo::{self, Mount};
 use caddis_view::session::run as run_session;
@@ -19,6 +20,11 @@ use std::ffi::{CString, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often a start is tried anew while a former overlay is still there, and the time between.
+const BUSY_TRIES: u32 = 40;
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
 /// How often a session is tried anew when its instance ends under its feet.
 const TRIES: u32 = 10;
@@ -28,24 +34,18 @@ pub(crate) fn run(
     whom: &Whom,
     session: Session,
     state: CallersState,
+    mask: Signals,
 ) -> Result<u8, Error> {
     let identity = whom.identity(policy)?;
     let name = session.name.clone().unwrap_or_default();
     let mut variables = Variables::from_caller();
     if session.dry_run {
-        output::plain(plan(policy, &identity, &session)?.to_string().trim_end());
+        for line in plan(policy, &identity, &session)?.to_string().lines() {
+            output::plain(&output::printable(line));
+        }
         return Ok(0);
     }
-    let environments = Environments::of(&policy.storage.state, identity.uid, true)?
-        .ok_or_else(|| Error::kernel("open", "the environments of the user", Errno::NOENT))?;
-    let settings = loop {
-        environments.create(&name)?;
-        match read_settings(&environments, &name) {
-            // Removed between the two steps.
-            Err(_) if environments.open(&name)?.is_none() => {}
-            other => break other?,
-        }
-    };
+    let settings = create(policy, &identity, &name)?;
     let root = match session.who {
         Role::User => false,
         Role::Root => true,
@@ -56,7 +56,7 @@ pub(crate) fn run(
         variables.become_root();
     }
     let home = session.home.clone().unwrap_or_else(|| PathBuf::from("/"));
-    let mut command = Command {
+    let command = Command {
         root,
         choices: choices(&session, root)?,
         variables: variables.into_strings(),
@@ -64,32 +64,22 @@ pub(crate) fn run(
         home: if root { PathBuf::from("/root") } else { home },
         umask: state.umask,
         limits: state.limits,
-        mask: caddis_sys::empty_mask(),
+        mask,
         own_terminal: session.own_terminal,
         own_keyring: whom.by_root,
     };
     for _ in 0..TRIES {
-        let (what, instance, held) = start_or_join(
-            policy,
-            &identity,
-            &environments,
-            &name,
-            &session,
-            &settings,
-        )?;
-        environments.touch(&name)?;
+        let (what, instance, held) =
+            start_or_join(policy, &identity, &name, &session, &settings)?;
         let role = if root { "root" } else { "user" };
         log::session(what, identity.uid, name.as_str(), role);
-        command.mask = caddis_sys::block_all().doing("block", || "signals")?;
         match run_session(&instance, &held, &identity, &policy.root, &command)? {
             Ended::Command(status) => return Ok(status),
             Ended::NotExecuted(status, error) => {
                 output::error(&error);
                 return Ok(status);
             }
-            Ended::InstanceGone => {
-                caddis_sys::set_mask(command.mask).doing("restore", || "the signal mask")?;
-            }
+            Ended::InstanceGone => {}
         }
     }
     let reason = "it ended each time before the command could start";
@@ -100,15 +90,30 @@ pub(crate) fn run(
     ))
 }
 
+/// Makes the environment if there is none, and reads its settings. The directory is not kept open: this
+/// process goes on for as long as the session, and holds nothing of the host's that it does not need.
+fn create(policy: &Policy, identity: &Identity, name: &EnvName) -> Result<Settings, Error> {
+    let environments = open(policy, identity)?;
+    loop {
+        environments.create(name)?;
+        match read_settings(&environments, name) {
+            // Removed between the two steps.
+            Err(_) if environments.open(name)?.is_none() => {}
+            other => return other,
+        }
+    }
+}
+
 /// The running instance, joined, or a new one; and what counts us as one of its sessions.
 fn start_or_join(
     policy: &Policy,
     identity: &Identity,
-    environments: &Environments,
     name: &EnvName,
     session: &Session,
     settings: &Settings,
 ) -> Result<(&'static str, Instance, OwnedFd), Error> {
+    let environments = open(policy, identity)?;
+    let mut busy = 0;
     loop {
         let runtime = Runtime::lock(Path::new(RUN), identity.uid, name)?;
         let running = match runtime.running() {
@@ -116,10 +121,14 @@ fn start_or_join(
             other => other?,
         };
         if let Some(instance) = running {
-            match runtime.join_sessions()? {
-                Some(held) => return Ok(("join", instance, held)),
-                // Killed this very moment; the next look waits for its end.
-                None => continue,
+            if let Some(held) = runtime.join_sessions()? {
+                environments.touch(name)?;
+                return Ok(("join", instance, held));
+            }
+            // Process 1 was killed.
+            match runtime.wait_until_gone(&instance) {
+                Err(error) if error.errno != Some(REMOVED) => return Err(error),
+                _ => continue,
             }
         }
         // Again, under the lock that a removal needs, too.
@@ -128,15 +137,38 @@ fn start_or_join(
         let hostname = settings.hostname();
         let run = Path::new(RUN);
         let start = Start::new(&plan, identity, name, policy, run, hostname)?;
-        let (instance, held, _lock) = start.run(runtime).map_err(|error| Error {
-            operation: format!(
-                "start the environment \"{name}\": {}",
-                error.operation
-            ),
-            ..error
-        })?;
-        return Ok(("start", instance, held));
+        match start.run(runtime) {
+            Ok((instance, held, _lock)) => {
+                environments.touch(name)?;
+                return Ok(("start", instance, held));
+            }
+            // The last file of the former instance is closed a moment after its last process.
+            Err(error) if error.errno == Some(Errno::BUSY) && busy < BUSY_TRIES => {
+                busy += 1;
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            Err(error) => return Err(explained(name, error)),
+        }
     }
+}
+
+fn explained(name: &EnvName, error: Error) -> Error {
+    let busy = error.errno == Some(Errno::BUSY);
+    let operation = format!("start the environment \"{name}\": {}", error.operation);
+    let error = Error { operation, ..error };
+    if !busy {
+        return error;
+    }
+    error.hint(
+        "a process outside of the environment still holds a file of its former instance open, which was \
+         passed to it over a socket; end that process",
+    )
+}
+
+/// The user's environments.
+fn open(policy: &Policy, identity: &Identity) -> Result<Environments, Error> {
+    Environments::of(&policy.storage.state, identity.uid, true)?
+        .ok_or_else(|| Error::kernel("open", "the environments of the user", Errno::NOENT))
 }
 
 /// The plan of the view for this host, user and policy.

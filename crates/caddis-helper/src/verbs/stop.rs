@@ -2,12 +2,15 @@
 
 use crate::caller::Whom;
 use crate::host::RUN;
+use crate::output;
 use caddis_policy::{EnvName, Policy};
+use caddis_view::instance::REMOVED;
 use caddis_view::store::{Environments, missing};
 use caddis_view::{Error, Runtime};
 use std::path::Path;
 
 pub(crate) fn run(policy: &Policy, whom: &Whom, name: Option<&EnvName>) -> Result<u8, Error> {
+    let mut status = 0;
     for uid in whom.uids(policy)? {
         let environments = Environments::of(&policy.storage.state, uid, false)?;
         let names = match (&environments, name) {
@@ -19,10 +22,14 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, name: Option<&EnvName>) -> Resul
             (None, None) => Vec::new(),
         };
         for name in &names {
-            stop(policy, uid, name)?;
+            // One that cannot be ended is no reason to leave the others running.
+            if let Err(error) = stop(policy, uid, name) {
+                output::error(&error);
+                status = crate::FAILED;
+            }
         }
     }
-    Ok(0)
+    Ok(status)
 }
 
 fn stop(policy: &Policy, uid: u32, name: &EnvName) -> Result<(), Error> {
@@ -30,9 +37,13 @@ fn stop(policy: &Policy, uid: u32, name: &EnvName) -> Result<(), Error> {
         return Ok(());
     }
     let runtime = Runtime::lock(Path::new(RUN), uid, name)?;
-    match runtime.running()? {
+    let stopped = runtime.running().and_then(|running| match running {
         Some(instance) => runtime.stop(&instance, policy.session.stop_grace),
         None => Ok(()),
+    });
+    match stopped {
+        Err(error) if error.errno == Some(REMOVED) => Ok(()),
+        other => other,
     }
 }
 

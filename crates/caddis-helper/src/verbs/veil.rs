@@ -1,12 +1,12 @@
 //! `veil`: builds the veil again if the base has changed.
 
+use crate::caller::real_uid;
 use crate::output;
 use caddis_policy::Policy;
 use caddis_view::Error;
-use rustix::process::getuid;
 
 pub(crate) fn run(policy: &Policy) -> Result<u8, Error> {
-    if !getuid().is_root() {
+    if real_uid() != 0 {
         return Err(Error::refused("refresh", "the veil", "only root may do so"));
     }
     let done = caddis_view::veil::refresh(policy)?;

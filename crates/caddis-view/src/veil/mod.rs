@@ -35,8 +35,18 @@ pub struct Refreshed {
     pub built: bool,
 }
 
-/// Opens the newest generation and holds it with a shared lock for as long as the descriptor is open.
-pub fn newest(state: &Path) -> Result<OwnedFd> {
+/// A generation in use.
+#[derive(Debug)]
+pub struct Veil {
+    /// Its directory.
+    pub directory: OwnedFd,
+    /// Keeps it from being removed for as long as this is open: a shared lock on the generation's list. Not
+    /// on the directory, which nobody should keep open for longer than needed.
+    pub lock: OwnedFd,
+}
+
+/// Opens the newest generation.
+pub fn newest(state: &Path) -> Result<Veil> {
     loop {
         let all = root_directory(top_directory(state)?, "veil", true)?;
         let Some(newest) = generations(&all)?.into_iter().max() else {
@@ -45,15 +55,26 @@ pub fn newest(state: &Path) -> Result<OwnedFd> {
                     .hint("ask the administrator to run `caddis admin refresh` once"),
             );
         };
-        let veil = match root_directory(&all, &newest.to_string(), false) {
-            Err(error) if error.errno == Some(Errno::NOENT) => continue,
+        let gone = |error: &Error| error.errno == Some(Errno::NOENT);
+        let lock = match open_list(&all, newest) {
+            Err(error) if gone(&error) => continue,
             other => other?,
         };
-        flock(&veil, FlockOperation::LockShared).doing("lock", || "the veil")?;
-        if fstat(&veil).doing("stat", || "the veil")?.st_nlink > 0 {
-            return Ok(veil);
+        flock(&lock, FlockOperation::LockShared).doing("lock", || "the veil")?;
+        if fstat(&lock).doing("stat", || "the veil")?.st_nlink == 0 {
+            continue;
+        }
+        match root_directory(&all, &newest.to_string(), false) {
+            Err(error) if gone(&error) => {}
+            directory => return Ok(Veil { directory: directory?, lock }),
         }
     }
+}
+
+fn open_list(all: &OwnedFd, generation: u64) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let name = list_name(generation);
+    openat(all, &name, flags, Mode::empty()).doing("open", || name)
 }
 
 fn generations(all: &OwnedFd) -> Result<Vec<u64>> {
@@ -74,7 +95,7 @@ pub fn refresh(policy: &Policy) -> Result<Refreshed> {
     let former = generations(&all)?.into_iter().max();
     let entries = plan.entries.len();
     if let Some(generation) = former
-        && read(&all, &list_name(generation))? == Some(text.clone().into_bytes())
+        && crate::start::read_all(&open_list(&all, generation)?)? == text.as_bytes()
     {
         return Ok(Refreshed {
             generation,
@@ -108,8 +129,8 @@ fn remove_unused(all: &OwnedFd, newest: u64) -> Result<()> {
         .into_iter()
         .filter(|generation| *generation < newest)
     {
-        let directory = root_directory(all, &old.to_string(), false)?;
-        match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+        let list = open_list(all, old)?;
+        match flock(&list, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 tree::remove(all, &c_name(&old.to_string()))?;
                 tree::remove(all, &c_name(&list_name(old)))?;
@@ -123,15 +144,6 @@ fn remove_unused(all: &OwnedFd, newest: u64) -> Result<()> {
 
 fn list_name(generation: u64) -> String {
     format!("{generation}.list")
-}
-
-fn read(directory: &OwnedFd, name: &str) -> Result<Option<Vec<u8>>> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match openat(directory, name, flags, Mode::empty()) {
-        Ok(file) => crate::start::read_all(&file).map(Some),
-        Err(Errno::NOENT) => Ok(None),
-        Err(errno) => Err(errno).doing("open", || name),
-    }
 }
 
 fn c_name(name: &str) -> CString {

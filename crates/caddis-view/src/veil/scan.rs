@@ -4,8 +4,9 @@ use super::content::{policy_rc_d, sudoers, sudoers_include};
 use super::{Entry, Twin};
 use crate::accounts::Accounts;
 use crate::error::{Error, Result};
+use crate::mountinfo;
 use caddis_policy::Policy;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -18,13 +19,14 @@ const PLACES: [&str; 5] = ["/boot", "/etc", "/root", "/usr", "/var"];
 pub(super) fn scan(policy: &Policy) -> Result<Vec<Entry>> {
     let accounts = Accounts::read(policy.access.min_uid)?;
     let mut found = BTreeMap::new();
+    let passed = passed_mounts(policy)?;
     let mut pending = top()?;
     while let Some(path) = pending.pop() {
         let Ok(metadata) = fs::symlink_metadata(&path) else {
             continue;
         };
         let own_place = policy.view.private.contains(&path) || policy.view.memory.contains(&path);
-        if own_place || metadata.is_symlink() {
+        if own_place || metadata.is_symlink() || passed.contains(&path) {
             continue;
         }
         let veiled = hidden_from_all(&path, &metadata, &accounts);
@@ -32,14 +34,27 @@ pub(super) fn scan(policy: &Policy) -> Result<Vec<Entry>> {
             found.insert(path.clone(), entry(&path, twin, &metadata));
         } else if metadata.is_dir() && !veiled && PLACES.iter().any(|place| path.starts_with(place))
         {
-            let list = fs::read_dir(&path)
-                .map_err(|error| Error::refused("list", path.display(), error))?;
+            // One that cannot be listed, or is gone again, is left to the guard.
+            let list = fs::read_dir(&path).into_iter().flatten();
             pending.extend(list.flatten().map(|one| one.path()));
         }
     }
     add_helpful_files(&mut found);
     add_directories(&mut found);
     Ok(found.into_values().collect())
+}
+
+/// Where file systems are mounted that are no part of the base: a server's may be large, or not answer.
+fn passed_mounts(policy: &Policy) -> Result<BTreeSet<PathBuf>> {
+    let path = "/proc/self/mountinfo";
+    let table = fs::read(path).map_err(|error| Error::refused("read", path, error))?;
+    let mounts = mountinfo::parse(&table).into_iter();
+    Ok(mounts
+        .filter(|mount| {
+            mount.at != Path::new("/") && !policy.view.overlay_types.contains(&mount.fstype)
+        })
+        .map(|mount| mount.at)
+        .collect())
 }
 
 /// The [`PLACES`], and what else the root directory's own file system has at its top: `/lost+found`, a
@@ -61,8 +76,9 @@ fn top() -> Result<Vec<PathBuf>> {
 fn hidden_from_all(path: &Path, metadata: &Metadata, accounts: &Accounts) -> bool {
     let wanted = if metadata.is_dir() { 0o5 } else { 0o4 };
     let others = metadata.mode() & wanted == wanted;
-    // What everybody may execute or pass through but not read is of use as it is.
-    let of_use = metadata.mode() & 0o1 != 0;
+    // A directory that everybody may pass through is of use as it is. (A program that may be executed but not
+    // read is not: overlayfs opens what it executes for reading.)
+    let of_use = metadata.is_dir() && metadata.mode() & 0o1 != 0;
     let group = metadata.mode() & (wanted << 3) == wanted << 3
         && accounts.group_has_ordinary_members(metadata.gid());
     let owner = accounts.is_ordinary(metadata.uid());

@@ -1,7 +1,7 @@
 //! Writes a veil to disk, as layers of overlayfs are written.
 
 use super::{Entry, Twin, VeilPlan};
-use crate::error::{Context, Result};
+use crate::error::{Context, Result, write_all};
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, XattrFlags, chmodat, chownat, fchmod, fchown, fsetxattr,
     mkdirat, mknodat, openat,
@@ -10,6 +10,8 @@ use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+
+const NEEDS_LOCAL: &str = "the state directory needs a local file system";
 
 /// Writes `plan` into the empty directory `top`.
 pub(super) fn write(top: &OwnedFd, plan: &VeilPlan) -> Result<()> {
@@ -25,7 +27,8 @@ fn one(top: &OwnedFd, path: &Path, entry: &Entry) -> Result<()> {
         Twin::Whiteout => {
             // A character device 0/0; see "whiteouts" in the kernel's documentation of overlayfs.
             mknodat(top, path, FileType::CharacterDevice, Mode::empty(), 0)
-                .doing("create a whiteout at", || path.display())?;
+                .doing("create a whiteout at", || path.display())
+                .map_err(|error| error.hint(NEEDS_LOCAL))?;
         }
         Twin::File(text) => file(top, path, text.as_bytes(), entry.mode)?,
         Twin::Directory | Twin::Empty => {
@@ -54,7 +57,7 @@ fn one(top: &OwnedFd, path: &Path, entry: &Entry) -> Result<()> {
                     XattrFlags::empty(),
                 )
                 .doing("set trusted.overlay.opaque on", || path.display())
-                .map_err(|error| error.hint("the state directory needs a local file system"))?;
+                .map_err(|error| error.hint(NEEDS_LOCAL))?;
             }
         }
     }
@@ -81,10 +84,5 @@ pub(super) fn file(
         OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = openat(directory, path, flags, Mode::from_raw_mode(mode))
         .doing("create", || path.display())?;
-    let mut rest = content;
-    while !rest.is_empty() {
-        let written = rustix::io::write(&file, rest).doing("write", || path.display())?;
-        rest = &rest[written..];
-    }
-    Ok(())
+    write_all(&file, content).doing("write", || path.display())
 }

@@ -1,0 +1,121 @@
+//! The overlays of a view: what is taken from the host, opened as the user, and how it is merged.
+
+use crate::build::Materials;
+use crate::credentials::with_credentials;
+use crate::error::{Context, Error, Result};
+use crate::front;
+use crate::identity::Identity;
+use crate::layers::{clone_mount, environment, guard};
+use crate::memory::Memory;
+use crate::plan::{Overlay, Step};
+use crate::store::layer_directories;
+use caddis_sys::MountAttr;
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
+use rustix::mount::MountAttrFlags;
+use rustix::thread::CapabilitySet;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// What the plan takes from the host, opened with the user's own rights and nothing more: a mount
+/// below a directory that the user cannot pass on the host must not come within reach here. `None`:
+/// out of the user's reach, or not there.
+pub(crate) struct Sources {
+    /// For each overlay of the plan.
+    pub(crate) overlays: Vec<Option<OwnedFd>>,
+    /// For each step of the plan.
+    pub(crate) steps: Vec<Option<OwnedFd>>,
+}
+
+/// Opens the sources of a plan.
+pub(crate) fn open_sources(materials: &Materials<'_>) -> Result<Sources> {
+    let Identity { uid, gid, .. } = *materials.identity;
+    let open = |path: &Path, directory: bool| {
+        let mut flags = OFlags::PATH | OFlags::CLOEXEC;
+        if directory {
+            flags |= OFlags::DIRECTORY;
+        }
+        openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS).ok()
+    };
+    let sources = with_credentials(uid, gid, CapabilitySet::empty(), || {
+        let overlays = materials
+            .plan
+            .overlays
+            .iter()
+            .map(|overlay| open(&overlay.at, true))
+            .collect();
+        let steps = materials
+            .plan
+            .steps
+            .iter()
+            .map(|step| match step {
+                Step::Pass { at, .. } => open(at, false),
+                Step::Expose(path) => open(path, false),
+                Step::Home(path) => open(path, true),
+                _ => None,
+            })
+            .collect();
+        Ok(Sources { overlays, steps })
+    });
+    sources.doing("take the ids of", || format!("user {uid}"))
+}
+
+/// Guard, veil, front and changes of one file system of the base, merged.
+pub(crate) fn merged(
+    materials: &Materials<'_>,
+    memory: &Memory,
+    index: usize,
+    overlay: &Overlay,
+    source: &OwnedFd,
+) -> Result<OwnedFd> {
+    let on = |error: Error| Error {
+        object: format!("{} ({})", overlay.at.display(), error.object),
+        ..error
+    };
+    let base_name = format!("base{index}");
+    let guard_name = format!("guard{index}");
+    memory.scaffold(&base_name)?;
+    memory.scaffold(&guard_name)?;
+    let map = MountAttr::new(MountAttrFlags::MOUNT_ATTR_RDONLY).idmapped(materials.user_namespace);
+    let base = clone_mount(source, false, &map)
+        .map_err(on)
+        .map_err(|error| {
+            error.hint(
+                "the file system cannot be id-mapped; name its mount point under `view.shared` or \
+             `view.read_only` in the policy",
+            )
+        })?;
+    memory.attach(&base, &base_name)?;
+    let guard = guard(materials.identity, "empty", &base_name).map_err(on)?;
+    memory.attach(&guard, &guard_name)?;
+
+    let mut lowers = Vec::new();
+    let front_name = format!("front{index}");
+    if !overlay.front.is_empty() {
+        front::build(&front_name, overlay, materials.identity)?;
+        lowers.push(front_name.as_str());
+    }
+    let relative = overlay.at.strip_prefix("/").unwrap_or(&overlay.at);
+    let veil = Path::new("veil")
+        .join(relative)
+        .to_string_lossy()
+        .into_owned();
+    let veil = veil.trim_end_matches('/');
+    if rustix::fs::lstat(veil)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+    {
+        lowers.push(veil);
+    }
+    lowers.push(&guard_name);
+    let (upper, work) = layer_directories(&materials.environment, &overlay.at)?;
+    let mut flags = MountAttrFlags::empty();
+    flags.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, overlay.noexec);
+    flags.set(MountAttrFlags::MOUNT_ATTR_NOSUID, overlay.nosuid);
+    environment(
+        materials.identity,
+        &lowers,
+        &format!("env/{upper}"),
+        &format!("env/{work}"),
+        flags,
+    )
+    .map_err(on)
+}

@@ -1,0 +1,140 @@
+//! Finds and makes the places of a view where something is mounted.
+//!
+//! The changes of the environment are merged by now, so names and links on the way are the user's own,
+//! and a link may lead from the view's own file systems into one of the host that is passed through.
+//! So places are looked up and made without any of root's capabilities, and made only on file systems
+//! that are the view's own.
+
+use crate::credentials::with_credentials;
+use crate::error::{Context, Result};
+use crate::identity::Identity;
+use crate::layers::attach;
+use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2};
+use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// What to do when the view has no place for a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// The user cannot reach it on the host either, or has removed it: mount nothing.
+    PassOver,
+    /// Make a directory if that is possible.
+    Create,
+    /// Make a file if that is possible.
+    CreateFile,
+    /// Make a directory; without it there is no view.
+    Insist,
+}
+
+/// The file systems of a view, as far as they are mounted.
+#[derive(Debug)]
+pub(crate) struct View {
+    root: OwnedFd,
+    identity: Identity,
+    /// The device numbers of the view's own file systems: its overlays and its memory.
+    own: Vec<u64>,
+}
+
+impl View {
+    /// A view with this root.
+    pub(crate) fn new(root: OwnedFd, identity: &Identity) -> Result<View> {
+        let mut view = View { root, identity: identity.clone(), own: Vec::new() };
+        let device = fstat(&view.root).doing("stat", || "the root of the view")?.st_dev;
+        view.own.push(device);
+        Ok(view)
+    }
+
+    /// Mount points may be made on the file system that `mount` is on.
+    pub(crate) fn own(&mut self, mount: impl AsFd) -> Result<()> {
+        self.own.push(fstat(mount).doing("stat", || "a mount of the view")?.st_dev);
+        Ok(())
+    }
+
+    /// The root directory.
+    pub(crate) fn root(&self) -> &OwnedFd {
+        &self.root
+    }
+
+    /// Mounts `mount` at `path`.
+    pub(crate) fn show(&self, mount: &OwnedFd, path: &Path, missing: Missing) -> Result<()> {
+        let place = match self.find(path) {
+            Err(Errno::NOENT) if missing != Missing::PassOver => {
+                self.make(path, missing).and_then(|()| self.find(path))
+            }
+            other => other,
+        };
+        match place {
+            Ok(place) => attach(mount, place).doing("mount on", || path.display()),
+            Err(
+                Errno::NOENT | Errno::ACCESS | Errno::NOTDIR | Errno::LOOP | Errno::XDEV
+                | Errno::PERM | Errno::ROFS,
+            ) if missing != Missing::Insist => Ok(()),
+            Err(errno) => Err(errno).doing("make the mount point", || path.display()),
+        }
+    }
+
+    /// As container root, else as the user: either may have closed a directory to the other.
+    fn find(&self, path: &Path) -> std::result::Result<OwnedFd, Errno> {
+        let open = || self.open(path, OFlags::empty());
+        match self.as_container_root(open) {
+            Err(Errno::ACCESS) => {
+                let Identity { uid, gid, .. } = self.identity;
+                with_credentials(uid, gid, CapabilitySet::empty(), open)
+            }
+            other => other,
+        }
+    }
+
+    fn open(&self, path: &Path, more: OFlags) -> std::result::Result<OwnedFd, Errno> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC | more;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        openat2(&self.root, path, flags, Mode::empty(), resolve)
+    }
+
+    fn as_container_root<T>(
+        &self,
+        action: impl FnOnce() -> std::result::Result<T, Errno>,
+    ) -> std::result::Result<T, Errno> {
+        let (uid, gid) = (self.identity.host_uid(0), self.identity.host_gid(0));
+        with_credentials(uid, gid, CapabilitySet::empty(), action)
+    }
+
+    /// Makes a mount point and the directories above it.
+    fn make(&self, path: &Path, missing: Missing) -> std::result::Result<(), Errno> {
+        self.as_container_root(|| {
+            let mut walked = PathBuf::from("/");
+            let count = path.components().count();
+            for (index, component) in path.components().enumerate().skip(1) {
+                let parent = self.open(&walked, OFlags::DIRECTORY)?;
+                let file = index + 1 == count && missing == Missing::CreateFile;
+                match self.make_one(&parent, component.as_os_str().as_ref(), file) {
+                    Ok(()) | Err(Errno::EXIST) => walked.push(component),
+                    Err(errno) => return Err(errno),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn make_one(
+        &self,
+        parent: &OwnedFd,
+        name: &Path,
+        file: bool,
+    ) -> std::result::Result<(), Errno> {
+        if openat(parent, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).is_ok() {
+            return Ok(());
+        }
+        if !self.own.contains(&fstat(parent)?.st_dev) {
+            return Err(Errno::XDEV);
+        }
+        if file {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            openat(parent, name, flags, Mode::from_raw_mode(0o644)).map(drop)
+        } else {
+            mkdirat(parent, name, Mode::from_raw_mode(0o755))
+        }
+    }
+}
