@@ -2,10 +2,11 @@
 """Starts a program as a hostile caller would.
 
 launch [--close N,...] [--open N=PATH]... [--limit NAME=SOFT[:HARD]]... [--block-all] [--ignore-all]
-       [--umask OCTAL] [--cwd-removed] [--argv0 TEXT | --no-argv] [--env NAME=VALUE]... PROGRAM ARG...
+       [--umask OCTAL] [--cwd-removed] [--argv0 TEXT | --no-argv] [--env NAME=VALUE]... [--pieces N:SIZE] PROGRAM ARG...
 
 Everything of the environment goes to PROGRAM unless an --env is given: then only those do. TEXT and VALUE may hold
-Python's backslash escapes.
+Python's backslash escapes. N further arguments of SIZE bytes are added. Its own status is 98 when the kernel says that
+this is too long, 99 when it refuses for another reason.
 """
 
 import ctypes
@@ -39,7 +40,7 @@ def execute(program, argv, environment):
 
 
 last_steps = []
-closed, argv0, environment = [], None, []
+closed, argv0, environment, pieces = [], None, [], []
 arguments = sys.argv[1:]
 while arguments and arguments[0].startswith("--"):
     option = arguments.pop(0)
@@ -73,13 +74,16 @@ while arguments and arguments[0].startswith("--"):
         argv0 = []
     elif option == "--env":
         environment.append(unescaped(value))
+    elif option == "--pieces":
+        number, _, size = value.partition(":")
+        pieces = [b"x" * int(size)] * int(number)
     else:
         sys.exit(f"launch: {option}?")
 
 program, *rest = [os.fsencode(one) for one in arguments]
 if argv0 == []:
     rest = []
-argv = ([program] if argv0 is None else argv0) + rest
+argv = ([program] if argv0 is None else argv0) + rest + pieces
 environment = environment or [name + b"=" + value for name, value in os.environb.items()]
 # Descriptors last: Python may still open files before.
 for fd in closed:

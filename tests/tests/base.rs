@@ -14,7 +14,11 @@ fn changes_of_the_base_are_seen_at_the_next_start() {
         host.inside("alice", look).ok().stdout,
         "./deleted old\n./dir/a old\n./edited old\n./link old\n./mine old\n./replaced old\n"
     );
-    host.inside_root("alice", "echo alice > /opt/mine; rm /opt/dir/a; echo alice > /opt/own; mkdir /opt/new").ok();
+    host.inside_root(
+        "alice",
+        "echo alice > /opt/mine; rm /opt/dir/a; echo alice > /opt/own; mkdir /opt/new",
+    )
+    .ok();
     host.sh("alice", "caddis stop").ok();
     host.sh(
         "root",
@@ -28,7 +32,12 @@ fn changes_of_the_base_are_seen_at_the_next_start() {
         "./added new\n./dir/b new\n./edited old new\n./link new\n./mine alice\n./own alice\n./replaced new\n"
     );
     // And the host has none of what was changed inside; another user sees the host's.
-    assert_eq!(host.sh("root", "cat /opt/mine /opt/own /opt/dir/a").ok().text(), "new\nnew\nnew");
+    assert_eq!(
+        host.sh("root", "cat /opt/mine /opt/own /opt/dir/a")
+            .ok()
+            .text(),
+        "new\nnew\nnew"
+    );
     assert_eq!(host.inside("bob", "cat /opt/mine").ok().text(), "new");
 }
 
@@ -37,16 +46,28 @@ fn packages_and_accounts_of_the_host_come_and_go() {
     let host = Host::start().unwrap();
     host.inside("alice", "command -v tree; id dave").fails();
     host.sh("alice", "caddis stop").ok();
-    host.sh("root", "apt-get install -y -q tree && useradd -m dave").ok();
-    host.inside("alice", "tree --version > /dev/null && id -u dave && dpkg -s tree > /dev/null").ok();
+    host.sh("root", "apt-get install -y -q tree && useradd -m dave")
+        .ok();
+    host.inside(
+        "alice",
+        "tree --version > /dev/null && id -u dave && dpkg -s tree > /dev/null",
+    )
+    .ok();
     host.sh("alice", "caddis stop").ok();
-    host.sh("root", "apt-get purge -y -q tree && userdel dave").ok();
-    host.inside("alice", "command -v tree || id dave || dpkg -s tree").fails();
+    host.sh("root", "apt-get purge -y -q tree && userdel dave")
+        .ok();
+    host.inside("alice", "command -v tree || id dave || dpkg -s tree")
+        .fails();
     // A package of one's own stays when the host's database changes below it: the database is one's own, too.
-    host.inside_root("alice", "apt-get install -y -q hello").ok();
+    host.inside_root("alice", "apt-get install -y -q hello")
+        .ok();
     host.sh("alice", "caddis stop").ok();
     host.sh("root", "apt-get install -y -q tree").ok();
-    host.inside("alice", "hello && dpkg -s hello > /dev/null && command -v tree").ok();
+    host.inside(
+        "alice",
+        "hello && dpkg -s hello > /dev/null && command -v tree",
+    )
+    .ok();
     assert!(!host.exists("/usr/bin/hello"));
     assert_eq!(host.first_process(1001, "default"), None);
 }
@@ -55,11 +76,17 @@ fn packages_and_accounts_of_the_host_come_and_go() {
 fn a_file_that_becomes_readable_or_locked_on_the_host_does_so_inside() {
     let host = Host::start().unwrap();
     host.write("/opt/report", "text\n", 0o600);
-    host.inside("alice", "cat /opt/report").fails().says("Permission denied");
+    host.inside("alice", "cat /opt/report")
+        .fails()
+        .says("Permission denied");
     host.sh("alice", "caddis stop").ok();
-    host.sh("root", "chgrp proj /opt/report; chmod 640 /opt/report").ok();
+    host.sh("root", "chgrp proj /opt/report; chmod 640 /opt/report")
+        .ok();
     host.inside("alice", "cat /opt/report").ok();
     host.inside("bob", "cat /opt/report").fails();
-    host.sh("root", "caddis admin stop --all; chmod 600 /opt/report").ok();
-    host.inside("alice", "cat /opt/report").fails().says("Permission denied");
+    host.sh("root", "caddis admin stop --all; chmod 600 /opt/report")
+        .ok();
+    host.inside("alice", "cat /opt/report")
+        .fails()
+        .says("Permission denied");
 }

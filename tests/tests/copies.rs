@@ -56,11 +56,29 @@ for top in [b'/opt', b'/etc', b'/usr/share/doc/acl', b'/usr/share/lab-tool']:
 "#;
 
 fn compare(host: &Host) {
-    host.write("/usr/local/bin/look", format!("#!/usr/bin/python3\n{LOOK}"), 0o755);
+    host.write(
+        "/usr/local/bin/look",
+        format!("#!/usr/bin/python3\n{LOOK}"),
+        0o755,
+    );
     host.inside_root("alice", CHANGES).ok();
-    let look = |name: &str| host.caddis("alice", &["root", "-e", name, "look"]).run().ok().stdout;
+    let look = |name: &str| {
+        host.caddis("alice", &["root", "-e", name, "look"])
+            .run()
+            .ok()
+            .stdout
+    };
     let before = look("default");
-    for part in ["/etc/hard-elsewhere", "b'/usr/share/doc/acl' is not there", "lab-tool/new", "user.colour", "system.posix_acl_default", "security.capability", "0o104771 33 44", "(b'middle', True)"] {
+    for part in [
+        "/etc/hard-elsewhere",
+        "b'/usr/share/doc/acl' is not there",
+        "lab-tool/new",
+        "user.colour",
+        "system.posix_acl_default",
+        "security.capability",
+        "0o104771 33 44",
+        "(b'middle', True)",
+    ] {
         assert!(before.contains(part), "{part}");
     }
     assert!(!before.contains("/etc/hostname'") && !before.contains("lab-tool/old"));
@@ -72,7 +90,8 @@ fn compare(host: &Host) {
     assert_eq!((copy.len(), &after), (before.len(), &before));
     // What is done to one is not done to the other.
     let change = "cd /opt/t; echo two > file; rm random hard; dd if=/dev/zero of=sparse bs=1M count=1 conv=notrunc status=none; rm -r deep; echo new > /etc/issue/x";
-    host.sh("alice", &format!("caddis root -e copy bash -c '{change}'")).ok();
+    host.sh("alice", &format!("caddis root -e copy bash -c '{change}'"))
+        .ok();
     assert_eq!(look("default"), before);
     host.sh("alice", "caddis remove --yes copy").ok();
     assert_eq!(look("default"), before);
@@ -87,11 +106,21 @@ fn a_copy_is_equal_and_independent() {
 
 #[test]
 fn a_copy_is_equal_where_the_file_system_shares_blocks() {
-    let host = Host::builder().root(RootKind::Local(FileSystem::Xfs)).start().unwrap();
+    let host = Host::builder()
+        .root(RootKind::Local(FileSystem::Xfs))
+        .start()
+        .unwrap();
     compare(&host);
     // And it costs nothing: the blocks of the big file are shared.
-    host.inside_root("alice", "head -c 60000000 /dev/urandom > /opt/big; sync").ok();
-    let free = || -> i64 { host.sh("root", "sync; stat -f -c %f /").ok().text().parse().unwrap() };
+    host.inside_root("alice", "head -c 60000000 /dev/urandom > /opt/big; sync")
+        .ok();
+    let free = || -> i64 {
+        host.sh("root", "sync; stat -f -c %f /")
+            .ok()
+            .text()
+            .parse()
+            .unwrap()
+    };
     let before = free();
     host.sh("alice", "caddis new copy --from default").ok();
     assert!(before - free() < 2000, "{} blocks", before - free());
@@ -99,27 +128,73 @@ fn a_copy_is_equal_where_the_file_system_shares_blocks() {
 
 #[test]
 fn a_copy_is_refused_while_sessions_run_and_leaves_nothing_when_it_fails() {
-    let host = Host::builder().disk("/data", FileSystem::Ext4, "40M").start().unwrap();
+    let host = Host::builder()
+        .disk("/data", FileSystem::Ext4, "40M")
+        .start()
+        .unwrap();
     host.policy("[storage]\nstate = \"/data/caddis\"\n");
     host.sh("root", "caddis admin refresh").ok();
     let mut session = host.session("alice", "echo; exec cat");
     session.line();
-    let busy = host.sh("alice", "caddis new copy --from default").exits(125);
+    let busy = host
+        .sh("alice", "caddis new copy --from default")
+        .exits(125);
     busy.says("caddis: cannot copy the environment \"default\": sessions are running in it");
     session.close_stdin();
     session.wait().ok();
-    host.inside_root("alice", "head -c 20000000 /dev/urandom > /opt/big; sync").ok();
-    let full = host.sh("alice", "caddis new copy --from default").exits(125);
+    host.inside_root("alice", "head -c 20000000 /dev/urandom > /opt/big; sync")
+        .ok();
+    let full = host
+        .sh("alice", "caddis new copy --from default")
+        .exits(125);
     full.says("caddis: cannot copy big: No space left on device");
-    assert_eq!(host.sh("root", "ls -A /data/caddis/env/1000").ok().text(), "default");
+    assert_eq!(
+        host.sh("root", "ls -A /data/caddis/env/1000").ok().text(),
+        "default"
+    );
     host.sh("alice", "caddis new copy").ok();
     // Killed half-way, the remains go with the next one.
-    host.inside_root("alice", "rm /opt/big; for i in {1..300}; do echo $i > /opt/$i; done").ok();
+    host.inside_root(
+        "alice",
+        "rm /opt/big; for i in {1..300}; do echo $i > /opt/$i; done",
+    )
+    .ok();
     let inject = "inject=mkdirat,openat:signal=KILL:when=250";
-    host.run("root", &["strace", "-f", "-u", "alice", "-o", "/dev/null", "-e", inject, "caddis", "new", "second", "--from", "default"]).exits(137);
-    assert!(host.sh("root", "ls -A /data/caddis/env/1000").ok().text().starts_with(".copy-"));
+    host.run(
+        "root",
+        &[
+            "strace",
+            "-f",
+            "-u",
+            "alice",
+            "-o",
+            "/dev/null",
+            "-e",
+            inject,
+            "caddis",
+            "new",
+            "second",
+            "--from",
+            "default",
+        ],
+    )
+    .exits(137);
+    assert!(
+        host.sh("root", "ls -A /data/caddis/env/1000")
+            .ok()
+            .text()
+            .starts_with(".copy-")
+    );
     host.sh("alice", "caddis new third --from default").ok();
-    assert_eq!(host.sh("root", "ls -A /data/caddis/env/1000").ok().stdout, "copy\ndefault\nthird\n");
-    assert_eq!(host.sh("alice", "caddis run -e third cat /opt/300").ok().text(), "300");
+    assert_eq!(
+        host.sh("root", "ls -A /data/caddis/env/1000").ok().stdout,
+        "copy\ndefault\nthird\n"
+    );
+    assert_eq!(
+        host.sh("alice", "caddis run -e third cat /opt/300")
+            .ok()
+            .text(),
+        "300"
+    );
     assert_eq!(host.first_process(1000, "second"), None);
 }

@@ -27,9 +27,16 @@ fn first_use_makes_an_environment_and_new_makes_one_without_using_it() {
     caddis(&host, &["run", "true"]).ok();
     caddis(&host, &["run", "-e", "second", "true"]).ok();
     caddis(&host, &["new", "third"]).ok();
-    assert_eq!(json(&host, "list", "[e['name'] for e in j]"), "['default', 'second', 'third']");
     assert_eq!(
-        json(&host, "list", "[(e['name'], e['state'], e['used'] is None, e['uid']) for e in j]"),
+        json(&host, "list", "[e['name'] for e in j]"),
+        "['default', 'second', 'third']"
+    );
+    assert_eq!(
+        json(
+            &host,
+            "list",
+            "[(e['name'], e['state'], e['used'] is None, e['uid']) for e in j]"
+        ),
         "[('default', 'idle', False, 1000), ('second', 'idle', False, 1000), ('third', 'stopped', True, 1000)]"
     );
     let mut session = host.session("alice", "echo; cat");
@@ -37,14 +44,22 @@ fn first_use_makes_an_environment_and_new_makes_one_without_using_it() {
     let state = "[(e['state'], e['sessions']) for e in j][0]";
     assert_eq!(json(&host, "list", state), "('running', 1)");
     let table = caddis(&host, &["list"]).ok();
-    let lines: Vec<Vec<&str>> = table.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    let lines: Vec<Vec<&str>> = table
+        .stdout
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
     assert_eq!(lines[0][..3], ["NAME", "STATE", "SESSIONS"]);
     assert_eq!(lines[1][..3], ["default", "running", "1"]);
     assert_eq!((lines[3][0], lines[3].last()), ("third", Some(&"never")));
     // Nobody else sees them.
     assert_eq!(host.sh("bob", "caddis list --json").ok().text(), "[]");
-    caddis(&host, &["new", "third"]).exits(125).says("cannot create the environment third: it exists already");
-    caddis(&host, &["new", "fourth", "--from", "nothing"]).exits(125).says("there is none of that name");
+    caddis(&host, &["new", "third"])
+        .exits(125)
+        .says("cannot create the environment third: it exists already");
+    caddis(&host, &["new", "fourth", "--from", "nothing"])
+        .exits(125)
+        .says("there is none of that name");
     assert!(!host.exists(&format!("{STATE}/fourth")));
 }
 
@@ -59,12 +74,41 @@ fn a_new_environment_takes_at_most_16_kib() {
     assert!(size("empty") <= 16 << 10, "{}", size("empty"));
     caddis(&host, &["run", "-e", "used", "true"]).ok();
     assert!(size("used") <= 16 << 10, "{}", size("used"));
-    assert_eq!(json(&host, "list", "[e['bytes'] for e in j]"), format!("[{}, {}]", size("empty"), size("used")));
+    assert_eq!(
+        json(&host, "list", "[e['bytes'] for e in j]"),
+        format!("[{}, {}]", size("empty"), size("used"))
+    );
     // What is looked at is not copied, what is written is.
-    caddis(&host, &["run", "-e", "used", "sh", "-c", "ls -lR /etc > /dev/null; cat /etc/passwd > /dev/null"]).ok();
+    caddis(
+        &host,
+        &[
+            "run",
+            "-e",
+            "used",
+            "sh",
+            "-c",
+            "ls -lR /etc > /dev/null; cat /etc/passwd > /dev/null",
+        ],
+    )
+    .ok();
     assert!(size("used") <= 16 << 10, "{}", size("used"));
-    caddis(&host, &["root", "-e", "used", "sh", "-c", "head -c 1000000 /dev/urandom > /etc/big; sync /etc/big"]).ok();
-    assert!((1_000_000..1_100_000).contains(&size("used")), "{}", size("used"));
+    caddis(
+        &host,
+        &[
+            "root",
+            "-e",
+            "used",
+            "sh",
+            "-c",
+            "head -c 1000000 /dev/urandom > /etc/big; sync /etc/big",
+        ],
+    )
+    .ok();
+    assert!(
+        (1_000_000..1_100_000).contains(&size("used")),
+        "{}",
+        size("used")
+    );
 }
 
 #[test]
@@ -77,17 +121,43 @@ fn names_are_checked_before_anything_happens() {
     }
     let known = json(&host, "list", "len(j)");
     let (longer, longest) = ("n".repeat(65), "n".repeat(300));
-    for bad in ["", ".", "..", ".x", "_x", "a/b", "/a", "a b", "a\nb", "ä", "a\u{1b}[31m", "@", &longer, &longest] {
-        for words in [vec!["new", bad], vec!["new", "x", "--from", bad], vec!["remove", "--yes", bad], vec!["stop", bad], vec!["ps", bad], vec!["config", "-e", bad]] {
+    for bad in [
+        "",
+        ".",
+        "..",
+        ".x",
+        "_x",
+        "a/b",
+        "/a",
+        "a b",
+        "a\nb",
+        "ä",
+        "a\u{1b}[31m",
+        "@",
+        &longer,
+        &longest,
+    ] {
+        for words in [
+            vec!["new", bad],
+            vec!["new", "x", "--from", bad],
+            vec!["remove", "--yes", bad],
+            vec!["stop", bad],
+            vec!["ps", bad],
+            vec!["config", "-e", bad],
+        ] {
             let refused = caddis(&host, &words).exits(2).says("environment name");
             assert!(!refused.stderr.contains('\u{1b}'), "{refused}");
         }
         for command in ["run", "root"] {
-            caddis(&host, &[command, "-e", bad, "true"]).exits(125).says("environment name");
+            caddis(&host, &[command, "-e", bad, "true"])
+                .exits(125)
+                .says("environment name");
         }
     }
     host.sh("alice", "caddis new -x").exits(2);
-    host.sh("alice", "caddis new $'\\xff'").exits(2).says("environment name");
+    host.sh("alice", "caddis new $'\\xff'")
+        .exits(2)
+        .says("environment name");
     assert_eq!(json(&host, "list", "len(j)"), known);
 }
 
@@ -96,8 +166,17 @@ fn remove_asks_on_a_terminal_and_refuses_elsewhere() {
     let host = Host::start().unwrap();
     caddis(&host, &["root", "-e", "trial", "touch", "/etc/mine"]).ok();
     let there = || host.exists(&format!("{STATE}/trial"));
-    caddis(&host, &["remove", "trial"]).exits(125).says("there is no terminal to ask on").says("--yes");
-    for (answer, removed) in [("n", false), ("", false), ("perhaps", false), ("\x04", false), ("y", true)] {
+    caddis(&host, &["remove", "trial"])
+        .exits(125)
+        .says("there is no terminal to ask on")
+        .says("--yes");
+    for (answer, removed) in [
+        ("n", false),
+        ("", false),
+        ("perhaps", false),
+        ("\x04", false),
+        ("y", true),
+    ] {
         let mut pty = host.pty("alice", &["caddis", "remove", "trial"]);
         pty.expect("Remove `trial` (");
         pty.expect(" of changes) for good? [y/N] ");
@@ -114,9 +193,16 @@ fn remove_asks_on_a_terminal_and_refuses_elsewhere() {
     }
     let several = caddis(&host, &["remove", "--yes", "a", "nothing", "b"]).exits(125);
     several.says("cannot find the environment \"nothing\"");
-    assert_eq!(host.sh("root", &format!("ls -A {STATE} /run/caddis/1000")).ok().text(), format!("/run/caddis/1000:\n\n{STATE}:"));
+    assert_eq!(
+        host.sh("root", &format!("ls -A {STATE} /run/caddis/1000"))
+            .ok()
+            .text(),
+        format!("/run/caddis/1000:\n\n{STATE}:")
+    );
     // A name that was removed can be used again, and nothing of the former one is in it.
-    caddis(&host, &["run", "-e", "trial", "cat", "/etc/mine"]).fails().says("No such file");
+    caddis(&host, &["run", "-e", "trial", "cat", "/etc/mine"])
+        .fails()
+        .says("No such file");
 }
 
 #[test]
@@ -126,7 +212,9 @@ fn remove_refuses_while_sessions_run_unless_forced() {
     let mut session = host.session("alice", "echo; exec cat");
     session.line();
     let refused = caddis(&host, &["remove", "--yes", "default"]).exits(125);
-    refused.says("caddis: cannot remove the environment \"default\": sessions are running in it\n  hint: ");
+    refused.says(
+        "caddis: cannot remove the environment \"default\": sessions are running in it\n  hint: ",
+    );
     assert!(!session.has_ended());
     caddis(&host, &["remove", "--yes", "--force", "default"]).ok();
     session.wait().exits(143);
@@ -141,7 +229,8 @@ fn remove_refuses_while_sessions_run_unless_forced() {
     let race = "for i in {1..20}; do caddis remove --yes --force default & caddis run true & wait; done 2>&1";
     let raced = host.sh("alice", race).ok();
     for line in raced.stdout.lines() {
-        let removal = line.contains("cannot find the environment") || line.contains("`caddis list` shows yours");
+        let removal = line.contains("cannot find the environment")
+            || line.contains("`caddis list` shows yours");
         assert!(removal, "{raced}");
     }
     caddis(&host, &["run", "true"]).ok();
@@ -153,20 +242,47 @@ fn ps_shows_what_runs_by_inner_and_outer_number() {
     let mut session = host.session("alice", "echo $$; export N=$(printf 'odd\\t\\033name'); setsid -f bash -c 'exec -a \"$N\" sleep infinity'; caddis root sleep 1000; :");
     let first = session.line();
     eventually("all run", || json(&host, "ps", "len(j)") == "3");
-    let rows = json(&host, "ps", "sorted((p['env'], p['user'], p['uid'], p['command'].split(' ')[0], p['session']) for p in j)");
-    assert_eq!(rows, format!("[('default', 0, 1000, 'sleep', {first}), ('default', 1000, 1000, 'bash', {first}), ('default', 1000, 1000, 'odd\\t\\x1bname', None)]"));
+    let rows = json(
+        &host,
+        "ps",
+        "sorted((p['env'], p['user'], p['uid'], p['command'].split(' ')[0], p['session']) for p in j)",
+    );
+    assert_eq!(
+        rows,
+        format!(
+            "[('default', 0, 1000, 'sleep', {first}), ('default', 1000, 1000, 'bash', {first}), ('default', 1000, 1000, 'odd\\t\\x1bname', None)]"
+        )
+    );
     // The numbers are right, outside and inside.
-    let pairs = json(&host, "ps", "'\\n'.join(f\"{p['host_pid']} {p['pid']}\" for p in j)");
+    let pairs = json(
+        &host,
+        "ps",
+        "'\\n'.join(f\"{p['host_pid']} {p['pid']}\" for p in j)",
+    );
     for pair in pairs.lines() {
         let (outside, inside) = pair.split_once(' ').unwrap();
-        let status = host.sh("root", &format!("grep NSpid /proc/{outside}/status")).ok();
-        assert_eq!(status.text().split_whitespace().last(), Some(inside), "{status}");
+        let status = host
+            .sh("root", &format!("grep NSpid /proc/{outside}/status"))
+            .ok();
+        assert_eq!(
+            status.text().split_whitespace().last(),
+            Some(inside),
+            "{status}"
+        );
     }
     let table = caddis(&host, &["ps"]).ok();
-    assert!(table.stdout.starts_with("ENV") && !table.stdout.contains('\u{1b}'), "{table}");
-    assert!(table.stdout.contains(" root ") && table.stdout.contains(" alice "), "{table}");
+    assert!(
+        table.stdout.starts_with("ENV") && !table.stdout.contains('\u{1b}'),
+        "{table}"
+    );
+    assert!(
+        table.stdout.contains(" root ") && table.stdout.contains(" alice "),
+        "{table}"
+    );
     assert_eq!(host.sh("bob", "caddis ps --json").ok().text(), "[]");
-    caddis(&host, &["ps", "nothing"]).exits(125).says("there is none of that name");
+    caddis(&host, &["ps", "nothing"])
+        .exits(125)
+        .says("there is none of that name");
     assert_eq!(json(&host, "ps default", "len(j)"), "3");
     drop(session);
     eventually("nothing runs", || json(&host, "ps", "j") == "[]");
@@ -176,54 +292,93 @@ fn ps_shows_what_runs_by_inner_and_outer_number() {
 fn stop_ends_everything_gently_then_firmly() {
     let host = Host::start().unwrap();
     host.policy("[session]\nstop_grace = \"300ms\"\n");
-    let mut gentle = host.session("alice", "trap 'echo ending; exit 7' TERM; echo; while :; do read -rt 1000; done");
+    let mut gentle = host.session(
+        "alice",
+        "trap 'echo ending; exit 7' TERM; echo; while :; do read -rt 1000; done",
+    );
     gentle.line();
-    let mut other = host.caddis("alice", &["run", "-e", "other", "sh", "-c", "echo; exec cat"]).spawn();
+    let mut other = host
+        .caddis(
+            "alice",
+            &["run", "-e", "other", "sh", "-c", "echo; exec cat"],
+        )
+        .spawn();
     other.line();
     caddis(&host, &["stop"]).ok();
     assert!(gentle.wait().exits(7).stdout.ends_with("ending\n"));
     assert_eq!(host.first_process(1000, "default"), None);
     assert!(!other.has_ended());
-    let mut stubborn = host.session("alice", "trap '' TERM HUP INT; echo; while :; do read -rt 1000; done");
+    let mut stubborn = host.session(
+        "alice",
+        "trap '' TERM HUP INT; echo; while :; do read -rt 1000; done",
+    );
     stubborn.line();
     caddis(&host, &["stop", "--all"]).ok();
     stubborn.wait().exits(137);
     other.wait().exits(143);
     assert_eq!(host.count("caddis-init"), 0);
     // Process 1 sees to the end even when the one who asked for it is gone.
-    let mut session = host.session("alice", "trap 'echo asked' TERM; echo; while :; do read -rt 1000; done");
+    let mut session = host.session(
+        "alice",
+        "trap 'echo asked' TERM; echo; while :; do read -rt 1000; done",
+    );
     session.line();
     let mut asking = host.caddis("alice", &["stop"]).spawn();
     assert_eq!(session.line(), "asked");
-    host.sh("root", &format!("kill -9 {}", asking.pid_in_host())).ok();
+    host.sh("root", &format!("kill -9 {}", asking.pid_in_host()))
+        .ok();
     caddis(&host, &["run", "true"]).ok();
     session.wait().exits(137);
     // What is stopped stays so, and stopping it again is no error; what is not there is one.
     caddis(&host, &["stop"]).ok();
-    caddis(&host, &["stop", "nothing"]).exits(125).says("there is none of that name");
+    caddis(&host, &["stop", "nothing"])
+        .exits(125)
+        .says("there is none of that name");
     caddis(&host, &["run", "true"]).ok();
 }
 
 #[test]
 fn settings_of_an_environment() {
     let host = Host::start().unwrap();
-    caddis(&host, &["config"]).exits(125).says("there is none of that name");
+    caddis(&host, &["config"])
+        .exits(125)
+        .says("there is none of that name");
     caddis(&host, &["new", "default"]).ok();
     assert_eq!(caddis(&host, &["config"]).ok().stdout, "");
     assert_eq!(host.inside("alice", "hostname").ok().text(), "host");
     caddis(&host, &["config", "hostname=my-box.lab"]).ok();
-    assert_eq!(caddis(&host, &["config"]).ok().stdout, "hostname=my-box.lab\n");
-    assert_eq!(caddis(&host, &["config", "hostname"]).ok().stdout, "my-box.lab\n");
+    assert_eq!(
+        caddis(&host, &["config"]).ok().stdout,
+        "hostname=my-box.lab\n"
+    );
+    assert_eq!(
+        caddis(&host, &["config", "hostname"]).ok().stdout,
+        "my-box.lab\n"
+    );
     // From the next start on.
     assert_eq!(host.inside("alice", "hostname").ok().text(), "host");
     caddis(&host, &["stop"]).ok();
-    assert_eq!(host.inside("alice", "hostname; uname -n").ok().stdout, "my-box.lab\nmy-box.lab\n");
+    assert_eq!(
+        host.inside("alice", "hostname; uname -n").ok().stdout,
+        "my-box.lab\nmy-box.lab\n"
+    );
     host.inside_root("alice", "hostname other").ok();
     assert_eq!(host.inside("alice", "hostname").ok().text(), "other");
     assert_eq!(host.sh("alice", "hostname").ok().text(), "host");
-    assert_eq!(host.sh("alice", "caddis run -e second hostname").ok().text(), "host");
+    assert_eq!(
+        host.sh("alice", "caddis run -e second hostname")
+            .ok()
+            .text(),
+        "host"
+    );
 
-    let whoami = || host.caddis("alice", &["enter"]).stdin("id -u; echo $CADDIS_ENV\n").run().ok().stdout;
+    let whoami = || {
+        host.caddis("alice", &["enter"])
+            .stdin("id -u; echo $CADDIS_ENV\n")
+            .run()
+            .ok()
+            .stdout
+    };
     assert_eq!(whoami(), "1000\ndefault\n");
     caddis(&host, &["config", "login=root"]).ok();
     assert_eq!(whoami(), "0\ndefault\n");
@@ -232,13 +387,32 @@ fn settings_of_an_environment() {
     assert_eq!(whoami(), "1000\ndefault\n");
     caddis(&host, &["config", "login"]).exits(1);
 
-    for bad in ["hostname=a b", "hostname=-x", "hostname=a..b", "login=bob", "colour=red", "colour", "=x", "hostname=x\ny"] {
+    for bad in [
+        "hostname=a b",
+        "hostname=-x",
+        "hostname=a..b",
+        "login=bob",
+        "colour=red",
+        "colour",
+        "=x",
+        "hostname=x\ny",
+    ] {
         let refused = caddis(&host, &["config", bad]).exits(125);
-        assert!(refused.stderr.starts_with("caddis: cannot set ") && refused.stderr.lines().count() == 1, "{refused}");
+        assert!(
+            refused.stderr.starts_with("caddis: cannot set ")
+                && refused.stderr.lines().count() == 1,
+            "{refused}"
+        );
     }
-    assert_eq!(caddis(&host, &["config"]).ok().stdout, "hostname=my-box.lab\n");
+    assert_eq!(
+        caddis(&host, &["config"]).ok().stdout,
+        "hostname=my-box.lab\n"
+    );
     // A copy has the settings of its original.
     caddis(&host, &["stop"]).ok();
     caddis(&host, &["new", "copy", "--from", "default"]).ok();
-    assert_eq!(caddis(&host, &["config", "-e", "copy"]).ok().stdout, "hostname=my-box.lab\n");
+    assert_eq!(
+        caddis(&host, &["config", "-e", "copy"]).ok().stdout,
+        "hostname=my-box.lab\n"
+    );
 }

@@ -24,12 +24,18 @@ fn private_memory_and_hidden_places_of_the_view() {
     host.sh("root", "mkdir -m 1777 /srv/open; echo of-the-host > /srv/open/file; echo tmp > /tmp/file; mkdir -p /srv/backup/deep; echo b > /srv/backup/deep/file").ok();
     let look = "ls -A /srv/open; touch /srv/open/mine && ls -A /srv/open; stat -f -c %T /srv/open";
     // Without a rule: the host's files, privately changed.
-    assert_eq!(under(&host, "", look).ok().stdout, "file\nfile\nmine\noverlayfs\n");
+    assert_eq!(
+        under(&host, "", look).ok().stdout,
+        "file\nfile\nmine\noverlayfs\n"
+    );
     host.sh("alice", "caddis run rm /srv/open/mine").ok();
     // Private: empty at first, and what is put there stays over a restart.
     let private = "[view]\nprivate = [\"/home\", \"/var/tmp\", \"/srv/open\"]\n";
     assert_eq!(under(&host, private, look).ok().stdout, "mine\noverlayfs\n");
-    assert_eq!(under(&host, private, look).ok().stdout, "mine\nmine\noverlayfs\n");
+    assert_eq!(
+        under(&host, private, look).ok().stdout,
+        "mine\nmine\noverlayfs\n"
+    );
     // In memory: empty, and gone with the instance.
     let memory = "[view]\nmemory = [\"/tmp\", \"/srv/open\"]\n";
     assert_eq!(under(&host, memory, look).ok().stdout, "mine\ntmpfs\n");
@@ -37,19 +43,44 @@ fn private_memory_and_hidden_places_of_the_view() {
     // Hidden: empty and read-only, for root too.
     let hidden = "[view]\nhidden = [\"/srv/open\", \"/srv/backup\"]\n";
     under(&host, hidden, look).says("Read-only file system");
-    let by_root = root_under(&host, hidden, "ls -A /srv/backup /srv/open; rm -rf /srv/backup; mkdir /srv/open/x");
-    assert_eq!(by_root.fails().says("Read-only file system").stdout, "/srv/backup:\n\n/srv/open:\n");
+    let by_root = root_under(
+        &host,
+        hidden,
+        "ls -A /srv/backup /srv/open; rm -rf /srv/backup; mkdir /srv/open/x",
+    );
+    assert_eq!(
+        by_root.fails().says("Read-only file system").stdout,
+        "/srv/backup:\n\n/srv/open:\n"
+    );
     // Temporary files on disk instead.
     let disk = "[view]\nmemory = []\nprivate = [\"/home\", \"/var/tmp\", \"/tmp\"]\n";
     let tmp = "stat -f -c %T /tmp; stat -c %a /tmp; ls -A /tmp; touch /tmp/kept";
     assert_eq!(under(&host, disk, tmp).ok().stdout, "overlayfs\n1777\n");
-    assert_eq!(under(&host, disk, tmp).ok().stdout, "overlayfs\n1777\nkept\n");
+    assert_eq!(
+        under(&host, disk, tmp).ok().stdout,
+        "overlayfs\n1777\nkept\n"
+    );
     // Nothing private: the host's home directories and temporary files are seen as the host lets alice see them.
     let open = "[view]\nprivate = []\nmemory = []\n";
-    assert_eq!(under(&host, open, "cat /tmp/file; ls /home; ls /home/bob").fails().stdout, "tmp\nalice\nbob\ncarol\n");
-    assert_eq!(under(&host, "", "ls /home; ls -A /tmp /var/tmp").ok().stdout, "alice\n/tmp:\n\n/var/tmp:\n");
+    assert_eq!(
+        under(&host, open, "cat /tmp/file; ls /home; ls /home/bob")
+            .fails()
+            .stdout,
+        "tmp\nalice\nbob\ncarol\n"
+    );
+    assert_eq!(
+        under(&host, "", "ls /home; ls -A /tmp /var/tmp")
+            .ok()
+            .stdout,
+        "alice\n/tmp:\n\n/var/tmp:\n"
+    );
     // The host was left alone.
-    assert_eq!(host.sh("root", "ls -A /srv/open; cat /srv/backup/deep/file").ok().stdout, "file\nb\n");
+    assert_eq!(
+        host.sh("root", "ls -A /srv/open; cat /srv/backup/deep/file")
+            .ok()
+            .stdout,
+        "file\nb\n"
+    );
 }
 
 #[test]
@@ -59,25 +90,58 @@ fn shared_and_read_only_mount_points_and_the_types_that_are_overlaid() {
         .disk("/modules", FileSystem::Ext4, "40M")
         .start()
         .unwrap();
-    host.sh("root", "chmod 1777 /data /modules; echo data > /data/file; echo module > /modules/file").ok();
+    host.sh(
+        "root",
+        "chmod 1777 /data /modules; echo data > /data/file; echo module > /modules/file",
+    )
+    .ok();
     let write = "cat /data/file /modules/file; echo x > /data/x; echo x > /modules/x";
     assert_eq!(under(&host, "", write).ok().stdout, "data\nmodule\n");
     assert!(!host.exists("/data/x") && !host.exists("/modules/x"));
     host.sh("alice", "caddis remove --yes --force default").ok();
     let policy = "[view]\nshared = [\"/data\"]\nread_only = [\"/modules\"]\n";
-    under(&host, policy, write).fails().says("/modules/x: Read-only file system");
+    under(&host, policy, write)
+        .fails()
+        .says("/modules/x: Read-only file system");
     assert!(host.exists("/data/x") && !host.exists("/modules/x"));
     // Passed through, root of the environment is nobody there.
-    host.sh("bob", "umask 0; echo bob > /data/bob; mkdir /data/private; chmod 700 /data/private").ok();
-    for attempt in ["echo x > /data/file", "rm /data/bob", "chown 0 /data/bob", "ls /data/private", "chmod 4755 /data/file"] {
+    host.sh(
+        "bob",
+        "umask 0; echo bob > /data/bob; mkdir /data/private; chmod 700 /data/private",
+    )
+    .ok();
+    for attempt in [
+        "echo x > /data/file",
+        "rm /data/bob",
+        "chown 0 /data/bob",
+        "ls /data/private",
+        "chmod 4755 /data/file",
+    ] {
         root_under(&host, policy, attempt).fails();
     }
-    assert_eq!(host.sh("root", "cat /data/file /data/bob; stat -c '%U %a' /data/file /data/bob").ok().stdout, "data\nbob\nroot 644\nbob 666\n");
-    let remount = root_under(&host, policy, "mount -o remount,rw /modules; umount /modules; touch /modules/y");
+    assert_eq!(
+        host.sh(
+            "root",
+            "cat /data/file /data/bob; stat -c '%U %a' /data/file /data/bob"
+        )
+        .ok()
+        .stdout,
+        "data\nbob\nroot 644\nbob 666\n"
+    );
+    let remount = root_under(
+        &host,
+        policy,
+        "mount -o remount,rw /modules; umount /modules; touch /modules/y",
+    );
     remount.fails();
     assert!(!host.exists("/modules/y"));
     // A type that does not count as local is passed through.
-    under(&host, "[view]\noverlay_types = [\"xfs\"]\n", "echo z > /data/z; echo z > /modules/z").ok();
+    under(
+        &host,
+        "[view]\noverlay_types = [\"xfs\"]\n",
+        "echo z > /data/z; echo z > /modules/z",
+    )
+    .ok();
     assert!(host.exists("/data/z") && host.exists("/modules/z"));
 }
 
@@ -88,21 +152,35 @@ fn exposed_paths_of_run_and_sockets() {
     host.write("/usr/local/bin/ask", "#!/usr/bin/python3\nimport socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1]); print(s.recv(9).decode())\n", 0o755);
     host.sh("root", "mkdir -p /run/munge /run/user/1000 /run/user/1001 /srv/sockets /run/secret; chown alice /run/user/1000; chown bob /run/user/1001; chmod 700 /run/user/* /run/secret; touch /run/other").ok();
     let mut servers = Vec::new();
-    for (user, place) in [("root", "/run/munge/s"), ("alice", "/run/user/1000/bus"), ("root", "/srv/sockets/s"), ("root", "/run/secret/s")] {
+    for (user, place) in [
+        ("root", "/run/munge/s"),
+        ("alice", "/run/user/1000/bus"),
+        ("root", "/srv/sockets/s"),
+        ("root", "/run/secret/s"),
+    ] {
         let mut server = host.command(user, &["serve", place]).spawn();
         server.line();
         servers.push(server);
     }
     let policy = "[view]\nexpose = [\"/run/munge\", \"/run/user/{uid}\", \"/srv/sockets/s\", \"/run/secret\", \"/run/not-there\"]\n";
-    let asked = under(&host, policy, "ask /run/munge/s; ask /run/user/1000/bus; ask /srv/sockets/s; ls -A /run/user; ls /run/other /run/not-there");
-    assert_eq!(asked.fails().says("/run/other").stdout, "hello\nhello\nhello\n1000\n");
+    let asked = under(
+        &host,
+        policy,
+        "ask /run/munge/s; ask /run/user/1000/bus; ask /srv/sockets/s; ls -A /run/user; ls /run/other /run/not-there",
+    );
+    assert_eq!(
+        asked.fails().says("/run/other").stdout,
+        "hello\nhello\nhello\n1000\n"
+    );
     // What alice could not reach on the host is not reached by being exposed, not by root either.
     host.sh("alice", "ask /run/secret/s").fails();
     host.inside("alice", "ask /run/secret/s").fails();
     host.inside_root("alice", "ask /run/secret/s").fails();
     // By default of these the first two; a socket that is not exposed is a file that nobody answers at.
     under(&host, "", "ask /run/munge/s && ask /run/user/1000/bus").ok();
-    host.inside("alice", "ask /srv/sockets/s").fails().says("refused");
+    host.inside("alice", "ask /srv/sockets/s")
+        .fails()
+        .says("refused");
     under(&host, "[view]\nexpose = []\n", "ls /run/munge").fails();
     assert_eq!(host.inside("alice", "ls -A /run/user").ok().stdout, "");
 }
@@ -114,18 +192,43 @@ fn devices_that_are_there_are_those_that_are_allowed() {
     let devices = "cd /dev; for f in $(find . | LC_ALL=C sort | grep -v pts/); do [ ! -L $f ] && [ -c $f -o -b $f ] && echo $f; done; :";
     let plain = "./full\n./null\n./ptmx\n./random\n./tty\n./urandom\n./zero\n";
     let usual = under(&host, "", devices).ok();
-    assert_eq!(usual.stdout, "./dri/card0\n./full\n./fuse\n./null\n./nvidia0\n./ptmx\n./random\n./tty\n./urandom\n./zero\n");
+    assert_eq!(
+        usual.stdout,
+        "./dri/card0\n./full\n./fuse\n./null\n./nvidia0\n./ptmx\n./random\n./tty\n./urandom\n./zero\n"
+    );
     // Whether one may be opened is decided as on the host.
-    let open = host.inside("alice", "echo > /dev/dri/card0 && echo opened; echo > /dev/nvidia0").fails();
-    assert_eq!(open.says("/dev/nvidia0: Permission denied").stdout, "opened\n");
+    let open = host
+        .inside(
+            "alice",
+            "echo > /dev/dri/card0 && echo opened; echo > /dev/nvidia0",
+        )
+        .fails();
+    assert_eq!(
+        open.says("/dev/nvidia0: Permission denied").stdout,
+        "opened\n"
+    );
     host.inside_root("alice", "echo > /dev/nvidia0").fails();
     host.inside("bob", "echo > /dev/dri/card0").fails();
-    let few = "[devices]\nallow = [\"null\", \"zero\", \"full\", \"random\", \"urandom\", \"tty\"]\n";
+    let few =
+        "[devices]\nallow = [\"null\", \"zero\", \"full\", \"random\", \"urandom\", \"tty\"]\n";
     assert_eq!(under(&host, few, devices).ok().stdout, plain);
     let cameras = "[devices]\nallow = [\"null\", \"video*\", \"kmsg\"]\n";
-    assert_eq!(under(&host, cameras, devices).ok().stdout, "./kmsg\n./null\n./ptmx\n./video0\n./video1\n");
-    assert_eq!(host.inside("alice", "head -c 3 /dev/video1 | od -An -tx1").ok().text(), "00 00 00");
-    under(&host, "", "test -d /dev/shm -a -d /dev/pts -a -L /dev/fd && touch /dev/shm/x").ok();
+    assert_eq!(
+        under(&host, cameras, devices).ok().stdout,
+        "./kmsg\n./null\n./ptmx\n./video0\n./video1\n"
+    );
+    assert_eq!(
+        host.inside("alice", "head -c 3 /dev/video1 | od -An -tx1")
+            .ok()
+            .text(),
+        "00 00 00"
+    );
+    under(
+        &host,
+        "",
+        "test -d /dev/shm -a -d /dev/pts -a -L /dev/fd && touch /dev/shm/x",
+    )
+    .ok();
     assert!(!host.exists("/dev/shm/x"));
 }
 
@@ -136,17 +239,47 @@ fn capabilities_of_the_environments_root() {
     let none = "0000000000000000";
     let few = "[root]\ncapabilities = [\"chown\", \"CAP_SETUID\", \"setgid\"]\n";
     let mask = "00000000000000c1";
-    assert_eq!(root_under(&host, few, sets).ok().text(), format!("{none} {mask} {mask} {mask} {none}"));
-    assert_eq!(host.inside("alice", sets).ok().text(), format!("{none} {none} {none} {mask} {none}"));
+    assert_eq!(
+        root_under(&host, few, sets).ok().text(),
+        format!("{none} {mask} {mask} {mask} {none}")
+    );
+    assert_eq!(
+        host.inside("alice", sets).ok().text(),
+        format!("{none} {none} {none} {mask} {none}")
+    );
     // No setuid program brings back what is withheld, and what is kept works.
-    host.inside_root("alice", "touch /opt/f && chown 33 /opt/f && setpriv --reuid=33 --clear-groups id -u").ok();
-    host.inside_root("alice", "mkdir -m 0 /opt/d; chown 33 /opt/d; ls /opt/d").fails();
-    assert_eq!(host.inside("alice", &format!("sudo bash -c \"{}\"", sets.replace('"', "\\\""))).ok().text(), format!("{none} {mask} {mask} {mask} {none}"));
-    root_under(&host, "[root]\ncapabilities = []\n", "touch /opt/g && chown 33 /opt/g").fails();
+    host.inside_root(
+        "alice",
+        "touch /opt/f && chown 33 /opt/f && setpriv --reuid=33 --clear-groups id -u",
+    )
+    .ok();
+    host.inside_root("alice", "mkdir -m 0 /opt/d; chown 33 /opt/d; ls /opt/d")
+        .fails();
+    assert_eq!(
+        host.inside(
+            "alice",
+            &format!("sudo bash -c \"{}\"", sets.replace('"', "\\\""))
+        )
+        .ok()
+        .text(),
+        format!("{none} {mask} {mask} {mask} {none}")
+    );
+    root_under(
+        &host,
+        "[root]\ncapabilities = []\n",
+        "touch /opt/g && chown 33 /opt/g",
+    )
+    .fails();
     root_under(&host, "", "chown 33 /opt/g && hostname new && chroot / true && ls /opt/d && python3 -c 'import socket; socket.socket().bind((\"127.0.0.1\", 0))'").ok();
     // Never anything over the host.
     let all = "[root]\ncapabilities = [\"sys_module\", \"sys_time\", \"sys_boot\", \"net_admin\", \"mknod\", \"sys_admin\", \"sys_rawio\", \"syslog\", \"chown\", \"dac_override\"]\n";
-    for attempt in ["date -s '2001-01-01'", "mknod /opt/sda b 8 0 && head -c 1 /opt/sda", "mount -t tmpfs none /mnt", "ip link set lo down", "echo x > /proc/sys/kernel/hostname && cat /etc/shadow- /root/secret.txt"] {
+    for attempt in [
+        "date -s '2001-01-01'",
+        "mknod /opt/sda b 8 0 && head -c 1 /opt/sda",
+        "mount -t tmpfs none /mnt",
+        "ip link set lo down",
+        "echo x > /proc/sys/kernel/hostname && cat /etc/shadow- /root/secret.txt",
+    ] {
         root_under(&host, all, attempt).fails();
     }
 }
@@ -157,104 +290,197 @@ fn who_may_use_caddis() {
     let may = |policy: &str| {
         host.policy(policy);
         let users = ["alice", "bob", "carol"].into_iter();
-        users.filter(|user| host.caddis(user, &["new", "x"]).run().code() == 0).map(|user| {
-            host.caddis(user, &["remove", "--yes", "x"]).run().ok();
-            &user[..1]
-        }).collect::<String>()
+        users
+            .filter(|user| host.caddis(user, &["new", "x"]).run().code() == 0)
+            .map(|user| {
+                host.caddis(user, &["remove", "--yes", "x"]).run().ok();
+                &user[..1]
+            })
+            .collect::<String>()
     };
     assert_eq!(may(""), "abc");
     assert_eq!(may("[access]\nusers = []\n"), "");
     assert_eq!(may("[access]\nusers = [\"bob\", \"1002\"]\n"), "bc");
     assert_eq!(may("[access]\nusers = []\ngroups = [\"proj\"]\n"), "ac");
     assert_eq!(may("[access]\nusers = []\ngroups = [\"2000\"]\n"), "ac");
-    assert_eq!(may("[access]\ngroups = [\"proj\"]\ndeny_users = [\"alice\"]\n"), "bc");
+    assert_eq!(
+        may("[access]\ngroups = [\"proj\"]\ndeny_users = [\"alice\"]\n"),
+        "bc"
+    );
     assert_eq!(may("[access]\ndeny_groups = [\"proj\"]\n"), "b");
     assert_eq!(may("[access]\nmin_uid = 1001\n"), "bc");
     // All of it is refused, and nothing is made.
     host.policy("[access]\ndeny_users = [\"alice\"]\n");
-    for line in ["run true", "root true", "enter", "new y", "new y --from x", "list", "ps", "stop", "config", "remove --yes y"] {
+    for line in [
+        "run true",
+        "root true",
+        "enter",
+        "new y",
+        "new y --from x",
+        "list",
+        "ps",
+        "stop",
+        "config",
+        "remove --yes y",
+    ] {
         let refused = host.sh("alice", &format!("caddis {line}")).exits(125);
-        refused.says("caddis: cannot use Caddis: ").says("the administrator decides who may");
+        refused
+            .says("caddis: cannot use Caddis: ")
+            .says("the administrator decides who may");
     }
-    host.sh("root", "caddis run --user alice true").exits(125).says("cannot use Caddis");
-    assert_eq!(host.sh("root", "ls -A /var/lib/caddis/env/1000").ok().stdout, "");
+    host.sh("root", "caddis run --user alice true")
+        .exits(125)
+        .says("cannot use Caddis");
+    assert_eq!(
+        host.sh("root", "ls -A /var/lib/caddis/env/1000")
+            .ok()
+            .stdout,
+        ""
+    );
 }
 
 #[test]
 fn id_ranges_come_from_the_policy_or_from_subuid() {
     let host = Host::start().unwrap();
-    host.inside_root("alice", "touch /opt/root /opt/www; chown 33:33 /opt/www").ok();
+    host.inside_root("alice", "touch /opt/root /opt/www; chown 33:33 /opt/www")
+        .ok();
     // On disk the ids are the host's own, whatever the range: owners do not change with it.
     let owners = "stat -c '%u %g' /opt/root /opt/www";
     let map = "awk '$1 == 0 { print $2; exit }' /proc/self/uid_map; awk '$1 == 0 { print $2; exit }' /proc/self/gid_map";
     let seen = |policy: &str| {
         let output = root_under(&host, policy, &format!("{owners}; {map}")).ok();
-        output.stdout.strip_prefix("0 0\n33 33\n").unwrap().replace('\n', " ")
+        output
+            .stdout
+            .strip_prefix("0 0\n33 33\n")
+            .unwrap()
+            .replace('\n', " ")
     };
     assert_eq!(seen(""), "2147483648 2147483648 ");
-    assert_eq!(seen("[ids]\nstart = 1000000\nfirst_uid = 998\n"), "1131072 1131072 ");
-    host.sh("root", "echo alice:3000000:65536 > /etc/subuid; echo 1000:4000000:70000 > /etc/subgid").ok();
+    assert_eq!(
+        seen("[ids]\nstart = 1000000\nfirst_uid = 998\n"),
+        "1131072 1131072 "
+    );
+    host.sh(
+        "root",
+        "echo alice:3000000:65536 > /etc/subuid; echo 1000:4000000:70000 > /etc/subgid",
+    )
+    .ok();
     assert_eq!(seen(""), "3000000 4000000 ");
     assert_eq!(seen("[ids]\nsubuid = false\n"), "2147483648 2147483648 ");
     // As the host sees it: her processes as root of the environment have the first id of the range.
     host.policy("");
-    let mut session = host.caddis("alice", &["root", "-e", "ids", "sh", "-c", "echo; exec sleep infinity"]).spawn();
+    let mut session = host
+        .caddis(
+            "alice",
+            &["root", "-e", "ids", "sh", "-c", "echo; exec sleep infinity"],
+        )
+        .spawn();
     session.line();
-    assert_eq!(host.sh("root", "ps -o uid= -C sleep").ok().text(), "3000000");
+    assert_eq!(
+        host.sh("root", "ps -o uid= -C sleep").ok().text(),
+        "3000000"
+    );
     drop(session);
     // Ranges that are too small, or overlap those of others.
-    host.sh("root", "echo alice:3000000:65535 > /etc/subuid").ok();
+    host.sh("root", "echo alice:3000000:65535 > /etc/subuid")
+        .ok();
     assert_eq!(seen(""), "2147483648 2147483648 ");
-    host.sh("root", "echo bob:2147500000:65536 > /etc/subuid; echo bob:2147500000:65536 > /etc/subgid").ok();
+    host.sh(
+        "root",
+        "echo bob:2147500000:65536 > /etc/subuid; echo bob:2147500000:65536 > /etc/subgid",
+    )
+    .ok();
     let refused = root_under(&host, "", "true").exits(125);
-    refused.says("caddis: cannot find an id range for user 1000: ").says("bob");
-    assert_eq!(root_under(&host, "[ids]\nstart = 0x9000_0000\n", "id -u").ok().text(), "0");
+    refused
+        .says("caddis: cannot find an id range for user 1000: ")
+        .says("bob");
+    assert_eq!(
+        root_under(&host, "[ids]\nstart = 0x9000_0000\n", "id -u")
+            .ok()
+            .text(),
+        "0"
+    );
 }
 
 #[test]
 fn storage_moves_and_memory_is_limited() {
-    let host = Host::builder().disk("/fast", FileSystem::Xfs, "400M").start().unwrap();
+    let host = Host::builder()
+        .disk("/fast", FileSystem::Xfs, "400M")
+        .start()
+        .unwrap();
     let moved = "[storage]\nstate = \"/fast/caddis\"\nmemory = \"1M\"\n";
     host.policy(moved);
-    host.inside("alice", "true").exits(125).says("the veil").says("caddis admin refresh");
+    host.inside("alice", "true")
+        .exits(125)
+        .says("the veil")
+        .says("caddis admin refresh");
     host.sh("root", "caddis admin refresh").ok();
     host.inside_root("alice", "echo mine > /etc/motd").ok();
     assert!(host.exists("/fast/caddis/env/1000/default/@/etc/motd"));
     assert!(!host.exists("/var/lib/caddis/env/1000"));
     assert_eq!(host.look("/fast/caddis").unwrap().st_mode & 0o7777, 0o700);
     for place in ["/tmp", "/dev/shm"] {
-        host.inside("alice", &format!("head -c 500000 /dev/zero > {place}/f && rm {place}/f")).ok();
-        host.inside("alice", &format!("head -c 2000000 /dev/zero > {place}/f")).fails().says("No space left on device");
+        host.inside(
+            "alice",
+            &format!("head -c 500000 /dev/zero > {place}/f && rm {place}/f"),
+        )
+        .ok();
+        host.inside("alice", &format!("head -c 2000000 /dev/zero > {place}/f"))
+            .fails()
+            .says("No space left on device");
         host.inside("alice", &format!("rm {place}/f")).ok();
     }
     host.sh("root", "chmod 755 /fast/caddis").ok();
-    host.inside("bob", "true").exits(125).says("cannot use /fast/caddis: it must belong to root and be closed to everybody else");
+    host.inside("bob", "true")
+        .exits(125)
+        .says("cannot use /fast/caddis: it must belong to root and be closed to everybody else");
 }
 
 #[test]
 fn a_policy_that_is_not_in_order_lets_nobody_in() {
     let host = Host::start().unwrap();
     let bad = [
-        ("[view]\nprivte = []\n", "line 2, key `view.privte`: ", "private"),
+        (
+            "[view]\nprivte = []\n",
+            "line 2, key `view.privte`: ",
+            "private",
+        ),
         ("\n\n[sesion]\n", "line 3, key `sesion`: ", "session"),
-        ("[session]\nlinger = 60\n", "line 2, key `session.linger`: ", "allowed: "),
-        ("[access]\nusers = \"alice\"\n", "line 2, key `access.users`: ", "list"),
+        (
+            "[session]\nlinger = 60\n",
+            "line 2, key `session.linger`: ",
+            "allowed: ",
+        ),
+        (
+            "[access]\nusers = \"alice\"\n",
+            "line 2, key `access.users`: ",
+            "list",
+        ),
         ("[view\n", "line 1", ""),
     ];
     for (text, place, part) in bad {
         host.policy(text);
         let refused = host.inside("alice", "true").exits(125);
-        refused.says("caddis: cannot read the policy /etc/caddis/policy.toml: ").says(place).says(part).says("caddis admin policy check");
+        refused
+            .says("caddis: cannot read the policy /etc/caddis/policy.toml: ")
+            .says(place)
+            .says(part)
+            .says("caddis admin policy check");
         host.sh("alice", "caddis list").exits(125).says(place);
     }
     host.policy("");
     // It must be root's alone, or it is no policy.
-    for spoil in ["chmod 666 /etc/caddis/policy.toml", "chmod 644 /etc/caddis/policy.toml; chown alice /etc/caddis/policy.toml"] {
+    for spoil in [
+        "chmod 666 /etc/caddis/policy.toml",
+        "chmod 644 /etc/caddis/policy.toml; chown alice /etc/caddis/policy.toml",
+    ] {
         host.sh("root", spoil).ok();
         host.inside("alice", "true").exits(125).says("cannot trust /etc/caddis/policy.toml: it must belong to root, and nobody else may write it");
     }
     // Without one, the defaults.
     host.sh("root", "rm /etc/caddis/policy.toml").ok();
     host.inside("alice", "true").ok();
-    eventually("it lingers", || host.first_process(1000, "default").is_some());
+    eventually("it lingers", || {
+        host.first_process(1000, "default").is_some()
+    });
 }

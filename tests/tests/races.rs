@@ -35,8 +35,11 @@ const JOINING_COMMAND: &str = "1";
 /// A host with the attack programs on it, and with `/tmp/only-on-the-host`.
 fn host() -> Host {
     let host = Host::start().unwrap();
-    host.sh("root", &format!("mkdir {DIRECTORY}; echo host > /tmp/only-on-the-host"))
-        .ok();
+    host.sh(
+        "root",
+        &format!("mkdir {DIRECTORY}; echo host > /tmp/only-on-the-host"),
+    )
+    .ok();
     for (name, text) in PROGRAMS {
         host.write(&format!("{DIRECTORY}/{name}"), text, 0o755);
     }
@@ -105,7 +108,11 @@ fn a_joining_session_yields_nothing_at_any_moment() {
 #[test]
 fn a_starting_session_yields_nothing_to_its_user_on_the_host() {
     let host = host_without_linger();
-    for (victim, stride) in [(HELPER, "3"), (PROCESS_1, "9"), (OWNER_OF_USER_NAMESPACE, "1")] {
+    for (victim, stride) in [
+        (HELPER, "3"),
+        (PROCESS_1, "9"),
+        (OWNER_OF_USER_NAMESPACE, "1"),
+    ] {
         let output = everywhere(&host, "grab", &[victim, stride]);
         assert_eq!(output.stdout.lines().count(), 1, "{output}");
         assert!(count(&output) >= 3, "{output}");
@@ -117,14 +124,15 @@ fn somebody_who_waits_for_the_next_session_catches_nothing() {
     let host = host();
     let grab = format!("{DIRECTORY}/grab.py");
     let mut attackers = ["run", "root"].map(|role| {
-        let mut attacker = host
-            .caddis("alice", &[role, &grab, "next", "250"])
-            .spawn();
+        let mut attacker = host.caddis("alice", &[role, &grab, "next", "250"]).spawn();
         assert_eq!(attacker.line(), "waiting");
         attacker
     });
     // As many as they want, and some more: one that is over before it was looked at does not count.
-    let mut joins = host.spawn("alice", "while :; do caddis run true; caddis root true; done");
+    let mut joins = host.spawn(
+        "alice",
+        "while :; do caddis run true; caddis root true; done",
+    );
     for attacker in &mut attackers {
         let said = attacker.until("\ntried ");
         assert!(!said.contains("got ") && !said.contains("host "), "{said}");
@@ -210,20 +218,34 @@ fn nothing_can_be_typed_into_the_terminal_of_root_who_runs_something_for_a_user(
         pty.expect("and-of-3");
     };
     let nowhere = "</dev/null >/dev/null 2>&1";
-    let streams = ["", "</dev/null", ">/dev/null", "2>/dev/null", "</dev/null 2>/dev/null", nowhere];
+    let streams = [
+        "",
+        "</dev/null",
+        ">/dev/null",
+        "2>/dev/null",
+        "</dev/null 2>/dev/null",
+        nowhere,
+    ];
     for (number, streams) in streams.into_iter().enumerate() {
         for role in ["run", "root"] {
             let touch = format!("'touch /tmp/pushed-{role}-{number}'");
-            type_in(&format!("caddis {role} --user alice {push} {touch} {streams}"));
+            type_in(&format!(
+                "caddis {role} --user alice {push} {touch} {streams}"
+            ));
         }
     }
-    let helper = "/usr/local/libexec/caddis/caddis-helper session --for 1000:1000 --home /home/alice --";
-    type_in(&format!("env -i {helper} {push} 'touch /tmp/pushed-helper'"));
+    let helper =
+        "/usr/local/libexec/caddis/caddis-helper session --for 1000:1000 --home /home/alice --";
+    type_in(&format!(
+        "env -i {helper} {push} 'touch /tmp/pushed-helper'"
+    ));
     let pushed = host.sh("root", "ls /tmp | grep pushed");
     assert_eq!(pushed.text(), "", "{pushed}");
     // The attack works where somebody becomes another user on root's own terminal.
     if host.read_text("/proc/sys/dev/tty/legacy_tiocsti").trim() == "1" {
-        type_in(&format!("setpriv --reuid=1000 --regid=1000 --clear-groups {push} 'touch /tmp/pushed'"));
+        type_in(&format!(
+            "setpriv --reuid=1000 --regid=1000 --clear-groups {push} 'touch /tmp/pushed'"
+        ));
         assert!(host.exists("/tmp/pushed"));
     }
 }

@@ -199,13 +199,17 @@ fn what_a_mount_covers_on_the_host_stays_covered_inside() {
         "mkdir -p /srv/kept/hidden /srv/kept/disk /srv/kept/proc /srv/kept/file; cd /srv/kept
          for place in hidden disk proc; do echo SECRET:$place > $place/covered; done
          echo SECRET:file > file/covered; echo above > /opt/above
-         mount -t tmpfs tmpfs disk; mount -t proc proc proc; mount --bind /opt/above file/covered",
+         mount -t tmpfs tmpfs disk; mount -t proc proc proc; mount --bind /opt/above file/covered; touch disk/new",
     )
     .ok();
     for attacker in ALICE_INSIDE {
         sweep(&host, attacker, "here").all_refused(0);
         sweep(&host, attacker, "nested").all_refused(0);
     }
+    // What covers them shows, where there is something to be seen.
+    let shown = "cd /srv/kept; cat file/covered; ls -A hidden disk; ls proc | grep -c self; true";
+    let seen = host.inside("alice", shown).ok().stdout;
+    assert_eq!(seen, "above\ndisk:\nnew\n\nhidden:\n0\n");
     // The mount points themselves cannot be moved, but what is above them can; the next instance finds them gone.
     host.inside_root("alice", "mv /srv/kept /srv/moved; ls /srv/moved")
         .ok();

@@ -58,7 +58,10 @@ pub struct Site {
 impl Site {
     /// Starts the host and puts the programs there.
     pub fn open(arguments: &Arguments) -> Result<Site> {
-        let host = Host::builder().name("bench").start().context("start the host")?;
+        let host = Host::builder()
+            .name("bench")
+            .start()
+            .context("start the host")?;
         let made = "mkdir -p /opt/bench /srv/bench && chown alice:alice /srv/bench && chmod 755 /opt/bench";
         run(&host, "root", made)?;
         let own = fs::read("/proc/self/exe").context("read this program")?;
@@ -118,7 +121,11 @@ impl Site {
 
     /// Ends all environments and waits until they are gone.
     pub fn stop_all(&mut self) -> Result<()> {
-        self.alice.time(["/usr/local/bin/caddis", "stop", "--all"].map(Into::into).into())?;
+        self.alice.time(
+            ["/usr/local/bin/caddis", "stop", "--all"]
+                .map(Into::into)
+                .into(),
+        )?;
         self.settle()?;
         Ok(())
     }
@@ -131,7 +138,11 @@ impl Site {
     /// Ends and removes all environments, so that the next suite finds what the first one found.
     pub fn clean(&mut self) -> Result<()> {
         self.stop_all()?;
-        run(&self.host, "root", "rm -rf /var/lib/caddis/env/* /run/caddis/*")
+        run(
+            &self.host,
+            "root",
+            "rm -rf /var/lib/caddis/env/* /run/caddis/*",
+        )
     }
 
     /// Something of the host, looked up by a shell of root's.

@@ -1,7 +1,8 @@
 //! The request, as the command line gives it. Pure, and the only thing of the caller's that is parsed.
 
+use crate::output::quoted;
 use caddis_policy::EnvName;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
@@ -87,6 +88,8 @@ pub struct Session {
     pub directory: Option<PathBuf>,
     /// Give the command a terminal session of its own.
     pub own_terminal: bool,
+    /// The caller's soft limit of the stack in bytes, which the kernel lowers for a setuid program.
+    pub stack: Option<u64>,
     /// Only print the plan.
     pub dry_run: bool,
     /// The command; empty: a login shell.
@@ -140,6 +143,7 @@ struct Parts {
     every: bool,
     everybody: bool,
     own_terminal: bool,
+    stack: Option<u64>,
     dry_run: bool,
     operands: Vec<OsString>,
     command: Vec<OsString>,
@@ -158,6 +162,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
                 "--shell",
                 "--cwd",
                 "--ctty",
+                "--stack",
                 "--dry-run",
             ],
             0..=0,
@@ -169,7 +174,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
         "stop" => (&["--every", "--all"], 0..=1),
         "config" => (&[], 1..=2),
         "check" | "veil" => (&[], 0..=0),
-        other => return Err(wrong(format!("there is no verb {other:?}"))),
+        other => return Err(wrong(format!("there is no verb {}", quoted(other)))),
     };
     let mut parts = Parts::default();
     while let Some(argument) = arguments.next() {
@@ -183,7 +188,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
         }
         let option = text(argument)?;
         if !allowed.contains(&option.as_str()) && option != "--for" && option != "--name" {
-            return Err(wrong(format!("{verb} has no option {option:?}")));
+            return Err(wrong(format!("{verb} has no option {}", quoted(option))));
         }
         parts.option(&option, &mut arguments)?;
     }
@@ -212,7 +217,10 @@ impl Parts {
                     "user" => Role::User,
                     "root" => Role::Root,
                     "login" => Role::Login,
-                    other => return Err(wrong(format!("--as {other:?}: user, root or login"))),
+                    other => {
+                        let reason = format!("--as {}: user, root or login", quoted(other));
+                        return Err(wrong(reason));
+                    }
                 });
             }
             "--home" => self.home = Some(path(option, value()?)?),
@@ -224,6 +232,11 @@ impl Parts {
             "--every" => self.every = true,
             "--all" => self.everybody = true,
             "--ctty" => self.own_terminal = true,
+            "--stack" => {
+                let bytes = text(value()?)?.parse();
+                self.stack =
+                    Some(bytes.map_err(|_| wrong("--stack: a number of bytes is wanted"))?);
+            }
             _ => self.dry_run = true,
         }
         Ok(())
@@ -241,6 +254,7 @@ impl Parts {
                 shell: self.shell,
                 directory: self.directory,
                 own_terminal: self.own_terminal,
+                stack: self.stack,
                 dry_run: self.dry_run,
                 command: self.command,
             }),
@@ -287,7 +301,12 @@ fn setting(operand: OsString) -> Result<Setting, ArgumentError> {
 
 /// `UID:GID[,GID…]`.
 fn target(value: &str) -> Result<Target, ArgumentError> {
-    let bad = || wrong(format!("--for {value:?}: UID:GID[,GID...] is wanted"));
+    let bad = || {
+        wrong(format!(
+            "--for {}: UID:GID[,GID...] is wanted",
+            quoted(value)
+        ))
+    };
     let (uid, gids) = value.split_once(':').ok_or_else(bad)?;
     let uid = uid.parse().map_err(|_| bad())?;
     let gids: Vec<u32> = gids
@@ -305,7 +324,7 @@ fn target(value: &str) -> Result<Target, ArgumentError> {
 
 fn name(value: OsString) -> Result<EnvName, ArgumentError> {
     EnvName::parse(value.as_bytes())
-        .map_err(|error| wrong(format!("environment name {value:?}: {error}")))
+        .map_err(|error| wrong(format!("environment name {}: {error}", quoted(&value))))
 }
 
 fn path(option: &str, value: OsString) -> Result<PathBuf, ArgumentError> {
@@ -313,17 +332,16 @@ fn path(option: &str, value: OsString) -> Result<PathBuf, ArgumentError> {
         Ok(PathBuf::from(value))
     } else {
         Err(wrong(format!(
-            "{option} {value:?}: an absolute path of less than 4096 bytes is wanted"
+            "{option} {}: an absolute path of less than 4096 bytes is wanted",
+            quoted(value)
         )))
     }
 }
 
 fn text(value: OsString) -> Result<String, ArgumentError> {
     String::from_utf8(value.into_vec()).map_err(|error| {
-        wrong(format!(
-            "{:?} is not UTF-8",
-            String::from_utf8_lossy(error.as_bytes())
-        ))
+        let value = quoted(OsStr::from_bytes(error.as_bytes()));
+        wrong(format!("{value} is not UTF-8"))
     })
 }
 

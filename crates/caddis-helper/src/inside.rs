@@ -30,7 +30,11 @@ pub(crate) fn session(request: Request, state: CallersState) -> Result<u8, Error
     let Verb::Session(session) = request.verb else {
         return refused("do that");
     };
-    if session.name.as_ref().is_some_and(|name| name.as_str() != here) {
+    if session
+        .name
+        .as_ref()
+        .is_some_and(|name| name.as_str() != here)
+    {
         return refused("enter another environment");
     }
     let uid = getuid();
@@ -54,7 +58,7 @@ pub(crate) fn session(request: Request, state: CallersState) -> Result<u8, Error
         directory: None,
         home: PathBuf::from("/"),
         umask: state.umask,
-        limits: state.limits,
+        limits: state.limits(session.stack),
         mask: caddis_sys::block_all().doing("block", || "signals")?,
         own_terminal: false,
         own_keyring: false,

@@ -50,9 +50,11 @@ pub fn run() -> u8 {
     let result = match caller::place() {
         caller::Place::Host => on_host(request, state),
         caller::Place::Inside => inside::session(request, state),
-        caller::Place::Unknown => {
-            Err(Error::refused("find out", "where this runs", "/proc is not mounted as it should be"))
-        }
+        caller::Place::Unknown => Err(Error::refused(
+            "find out",
+            "where this runs",
+            "/proc is not mounted as it should be",
+        )),
         caller::Place::NotSetuid => Err(Error::refused(
             "start",
             "caddis-helper",

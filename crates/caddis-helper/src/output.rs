@@ -1,9 +1,11 @@
 //! What the caller reads: messages on stderr, lines of fields on stdout.
 
 use caddis_view::Error;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 
 /// Prints `caddis: …` and the hint. A message that cannot be written changes nothing.
 pub(crate) fn error(error: &Error) {
@@ -32,6 +34,16 @@ pub(crate) fn printable(text: &str) -> String {
             escaped
         })
         .collect()
+}
+
+/// A value of the caller's as a message shows it: in quotes, and only its beginning when it is very long.
+pub(crate) fn quoted(value: impl AsRef<OsStr>) -> String {
+    const MOST: usize = 200;
+    let value = value.as_ref();
+    match value.as_bytes().split_at_checked(MOST) {
+        Some((start, rest)) if !rest.is_empty() => format!("{:?}...", OsStr::from_bytes(start)),
+        _ => format!("{value:?}"),
+    }
 }
 
 /// Prints a line of `key=value` fields, separated by tabs; values are percent-encoded.
@@ -69,6 +81,8 @@ mod tests {
     #[test]
     fn nothing_that_a_terminal_would_obey_is_printed() {
         assert_eq!(encode(b"a\tb%\x1b[\xff c"), "a%09b%25%1B[%FF c");
+        assert_eq!(quoted(OsStr::from_bytes(b"a\n\xff")), r#""a\n\xFF""#);
+        assert_eq!(quoted("x".repeat(100_000)).len(), 205);
         assert_eq!(printable("a\x1b[31m\n"), "a\\u{1b}[31m\\n");
     }
 }

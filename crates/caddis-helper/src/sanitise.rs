@@ -16,7 +16,22 @@ use rustix::process::{getrlimit, set_dumpable_behavior, setrlimit, umask};
 #[derive(Debug)]
 pub(crate) struct CallersState {
     pub(crate) umask: Mode,
-    pub(crate) limits: Vec<(Resource, Rlimit)>,
+    limits: Vec<(Resource, Rlimit)>,
+}
+
+impl CallersState {
+    /// The limits to give back, that of the stack among them: execve(2) of a setuid program lowers it, and only
+    /// the caller knows from what. The hard limit is still the caller's, and nobody gets beyond that.
+    pub(crate) fn limits(&self, stack: Option<u64>) -> Vec<(Resource, Rlimit)> {
+        let maximum = getrlimit(Resource::Stack).maximum;
+        let stack = stack
+            .filter(|soft| maximum.is_none_or(|hard| *soft <= hard))
+            .map(|soft| {
+                let current = (soft != u64::MAX).then_some(soft);
+                (Resource::Stack, Rlimit { current, maximum })
+            });
+        self.limits.iter().copied().chain(stack).collect()
+    }
 }
 
 /// Limits that would make us fail half-way if they were very low, and what we need.

@@ -62,13 +62,22 @@ pub fn build(materials: &Materials<'_>) -> Result<()> {
     let (Some(overlay), Some(Some(source))) =
         (materials.plan.overlays.first(), sources.overlays.first())
     else {
-        return Err(Error::refused("see", "/", "the user cannot open the root directory"));
+        return Err(Error::refused(
+            "see",
+            "/",
+            "the user cannot open the root directory",
+        ));
     };
     let root = merged(materials, &memory, 0, overlay, source)?;
     memory.attach(&root, "root")?;
     let mut view = View::new(root, materials.identity)?;
     view.own(memory.mount())?;
-    let mut builder = Builder { materials, memory, view, memories: 0 };
+    let mut builder = Builder {
+        materials,
+        memory,
+        view,
+        memories: 0,
+    };
     for (step, source) in materials.plan.steps.iter().zip(&sources.steps) {
         builder.step(step, source.as_ref(), &sources)?;
     }
@@ -93,9 +102,10 @@ impl Builder<'_> {
     fn step(&mut self, step: &Step, source: Option<&OwnedFd>, sources: &Sources) -> Result<()> {
         match step {
             Step::Overlay(index) => {
-                let (Some(overlay), Some(Some(source))) =
-                    (self.materials.plan.overlays.get(*index), sources.overlays.get(*index))
-                else {
+                let (Some(overlay), Some(Some(source))) = (
+                    self.materials.plan.overlays.get(*index),
+                    sources.overlays.get(*index),
+                ) else {
                     return Ok(());
                 };
                 let mount = merged(self.materials, &self.memory, *index, overlay, source)?;
@@ -114,11 +124,13 @@ impl Builder<'_> {
                 let name = format!("memory{}", self.memories);
                 let mode = rustix::fs::stat(path).map_or(0o1777, |stat| stat.st_mode & 0o7777);
                 self.memory.directory(&name, mode)?;
-                self.view.show(&self.memory.part(&name, HARMLESS)?, path, Missing::Create)
+                self.view
+                    .show(&self.memory.part(&name, HARMLESS)?, path, Missing::Create)
             }
             Step::Hide(path) => {
                 let flags = HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY;
-                self.view.show(&self.memory.part("empty", flags)?, path, Missing::PassOver)
+                self.view
+                    .show(&self.memory.part("empty", flags)?, path, Missing::PassOver)
             }
             Step::Dev => dev::build(self),
             Step::Sys => {
@@ -176,7 +188,11 @@ impl Builder<'_> {
             self.materials.identity.uid
         );
         self.memory.file("run/caddis/sudoers", &rule, 0o440)?;
-        self.view.show(&self.memory.part("run", HARMLESS)?, Path::new("/run"), Missing::Insist)
+        self.view.show(
+            &self.memory.part("run", HARMLESS)?,
+            Path::new("/run"),
+            Missing::Insist,
+        )
     }
 }
 

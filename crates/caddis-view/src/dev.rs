@@ -45,10 +45,15 @@ pub(crate) fn build(builder: &Builder<'_>) -> Result<()> {
     // Opening it finds the terminals at `pts` beside it, whatever mode the host's `pts/ptmx` has.
     node(builder, "ptmx", 5, 2)?;
     for (name, target) in LINKS {
-        symlinkat(target, builder.memory.mount(), format!("dev/{name}")).doing("create", || name)?;
+        symlinkat(target, builder.memory.mount(), format!("dev/{name}"))
+            .doing("create", || name)?;
     }
-    let mount = builder.memory.part("dev", MountAttrFlags::MOUNT_ATTR_NOSUID)?;
-    builder.view.show(&mount, Path::new("/dev"), Missing::Insist)?;
+    let mount = builder
+        .memory
+        .part("dev", MountAttrFlags::MOUNT_ATTR_NOSUID)?;
+    builder
+        .view
+        .show(&mount, Path::new("/dev"), Missing::Insist)?;
     show_host(builder, "pts", Missing::Create)?;
 
     for name in allowed_on_host(devices)? {
@@ -79,7 +84,10 @@ fn allowed_on_host(devices: &caddis_policy::Devices) -> Result<Vec<String>> {
             allowed.push(name);
             continue;
         }
-        let below = devices.allow.iter().filter_map(|pattern| pattern.split_once('/'));
+        let below = devices
+            .allow
+            .iter()
+            .filter_map(|pattern| pattern.split_once('/'));
         if below.into_iter().any(|(directory, _)| directory == name) {
             let inner = list(&format!("/dev/{name}"))?.into_iter();
             let paths = inner.map(|inner| format!("{name}/{inner}"));

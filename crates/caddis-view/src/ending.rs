@@ -28,9 +28,14 @@ pub fn wait_until_gone(instance: &Instance) -> Result<()> {
         return Ok(());
     }
     let pid = instance.pid.as_raw_nonzero();
-    let reason = format!("process {pid} has not ended after {} seconds", LONGEST.as_secs());
-    Err(Error::refused("wait for the end of", "the former instance", reason)
-        .hint(format!("it hangs in the kernel; see /proc/{pid}/stack")))
+    let reason = format!(
+        "process {pid} has not ended after {} seconds",
+        LONGEST.as_secs()
+    );
+    Err(
+        Error::refused("wait for the end of", "the former instance", reason)
+            .hint(format!("it hangs in the kernel; see /proc/{pid}/stack")),
+    )
 }
 
 /// Waits until the process is gone; `false`: it was not after `limit`.
@@ -52,8 +57,12 @@ pub(crate) fn wait_for_end(pidfd: &OwnedFd, limit: Option<Duration>) -> Result<b
 fn end_stopped_parents(process_1: Pid) {
     let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let of_instance = namespace(process_1.as_raw_nonzero().get());
-    let Ok(entries) = fs::read_dir("/proc") else { return };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return;
+    };
+    let pids = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let parents: BTreeSet<i32> = pids
         .filter(|pid| of_instance.is_some() && namespace(*pid) == of_instance)
         .filter(|pid| state(*pid).is_some_and(|(state, _)| state == 'Z'))
@@ -72,6 +81,8 @@ fn end_stopped_parents(process_1: Pid) {
 fn state(pid: i32) -> Option<(char, i32)> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let end = stat.iter().rposition(|byte| *byte == b')')?;
-    let mut fields = std::str::from_utf8(&stat[end + 1..]).ok()?.split_ascii_whitespace();
+    let mut fields = std::str::from_utf8(&stat[end + 1..])
+        .ok()?
+        .split_ascii_whitespace();
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }

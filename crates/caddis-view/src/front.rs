@@ -20,7 +20,9 @@ pub(crate) fn build(name: &str, overlay: &Overlay, identity: &Identity) -> Resul
         match front {
             Front::Empty(path) => empty(top, overlay, path, identity)?,
             Front::Covered(path) if is_file(path) => {
-                let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { continue };
+                let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
+                    continue;
+                };
                 let file = directories(top, overlay, above, identity, None)?.join(name);
                 std::fs::write(&file, "")
                     .map_err(|error| Error::refused("create", file.display(), error))?;
@@ -78,7 +80,9 @@ fn locked(
     kind: Locked,
     identity: &Identity,
 ) -> Result<()> {
-    let Ok(stat) = rustix::fs::lstat(path) else { return Ok(()) };
+    let Ok(stat) = rustix::fs::lstat(path) else {
+        return Ok(());
+    };
     let readable = stat.st_mode & 0o004 != 0
         || (stat.st_mode & 0o040 != 0 && identity.groups.contains(&stat.st_gid))
         || stat.st_uid == identity.uid;
@@ -90,15 +94,22 @@ fn locked(
         Locked::Shadow => accounts.shadow(),
         Locked::Gshadow => accounts.gshadow(),
     };
-    let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(());
+    };
     let file = directories(top, overlay, above, identity, None)?.join(name);
     std::fs::write(&file, text).map_err(|error| Error::refused("write", file.display(), error))?;
     let owner = Some(Uid::from_raw(identity.host_uid(stat.st_uid)));
     let group = Some(Gid::from_raw(identity.host_gid(stat.st_gid)));
     chownat(CWD, &file, owner, group, AtFlags::SYMLINK_NOFOLLOW)
         .doing("chown", || file.display())?;
-    chmodat(CWD, &file, Mode::from_raw_mode(stat.st_mode & 0o7777), AtFlags::empty())
-        .doing("chmod", || file.display())
+    chmodat(
+        CWD,
+        &file,
+        Mode::from_raw_mode(stat.st_mode & 0o7777),
+        AtFlags::empty(),
+    )
+    .doing("chmod", || file.display())
 }
 
 fn directory(here: &Path, base: &Path, identity: &Identity, own: Option<(u32, u32)>) -> Result<()> {

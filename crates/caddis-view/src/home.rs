@@ -1,8 +1,8 @@
 //! The user's home directory, found with the user's own rights: an NFS server may refuse root, and a
 //! link that the user changes meanwhile must lead nowhere that the user could not go.
 
-use crate::identity::Identity;
 use crate::credentials::with_credentials;
+use crate::identity::Identity;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat2, readlinkat};
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;

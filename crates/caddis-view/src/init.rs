@@ -55,9 +55,20 @@ pub(crate) fn live(start: &Start<'_>, held: &Held, waiting: &mut Option<Waiting>
     let signals = signalfd().doing("signalfd", || "process 1")?;
     forget_the_caller();
     // What the caller had open, and the directories of the host that were needed to build.
-    let kept = [&held.sessions, &held.lock, &held.record, &veil.lock, &signals];
-    let callers = waiting.iter().flat_map(|caller| [&caller.pipe, &caller.lock]);
-    let kept = kept.into_iter().chain(callers).chain([&start.user_namespace]);
+    let kept = [
+        &held.sessions,
+        &held.lock,
+        &held.record,
+        &veil.lock,
+        &signals,
+    ];
+    let callers = waiting
+        .iter()
+        .flat_map(|caller| [&caller.pipe, &caller.lock]);
+    let kept = kept
+        .into_iter()
+        .chain(callers)
+        .chain([&start.user_namespace]);
     close_all_but(&kept.map(AsFd::as_fd).collect::<Vec<_>>())
         .doing("close", || "the builder's descriptors")?;
     drop_privileges(start)?;

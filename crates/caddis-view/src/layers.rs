@@ -1,8 +1,8 @@
 //! The layers of a view: id-mapped clones, the guard, the environment's overlay.
 
+use crate::credentials::with_credentials;
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
-use crate::credentials::with_credentials;
 use caddis_sys::{MountAttr, mount_setattr};
 use rustix::io::Errno;
 use rustix::mount::{

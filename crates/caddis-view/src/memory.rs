@@ -24,12 +24,17 @@ impl Memory {
     /// host in `/proc/mounts`.
     pub(crate) fn new(size: &str, workshop: &Path, identity: &Identity) -> Result<Memory> {
         let options = [("source", "caddis"), ("size", size), ("mode", "0700")];
-        let mount = new_filesystem("tmpfs", &options, MountAttrFlags::empty(), |create| create())?;
+        let mount = new_filesystem("tmpfs", &options, MountAttrFlags::empty(), |create| {
+            create()
+        })?;
         let at = openat(CWD, workshop, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
             .doing("open", || workshop.display())?;
         attach(&mount, &at).doing("mount tmpfs on", || workshop.display())?;
         fchdir(&mount).doing("fchdir", || "the instance's memory")?;
-        Ok(Memory { mount, owner: (identity.host_uid(0), identity.host_gid(0)) })
+        Ok(Memory {
+            mount,
+            owner: (identity.host_uid(0), identity.host_gid(0)),
+        })
     }
 
     /// The mount of all of it.
@@ -57,15 +62,20 @@ impl Memory {
         mkdirat(&self.mount, name, Mode::from_raw_mode(mode)).doing("create", || name)?;
         self.give(name)?;
         // mkdir(2) heeds the mask and drops the sticky bit on some kernels.
-        chmodat(&self.mount, name, Mode::from_raw_mode(mode), AtFlags::empty())
-            .doing("chmod", || name)
+        chmodat(
+            &self.mount,
+            name,
+            Mode::from_raw_mode(mode),
+            AtFlags::empty(),
+        )
+        .doing("chmod", || name)
     }
 
     /// A file that belongs to container root.
     pub(crate) fn file(&self, name: &str, text: &str, mode: u32) -> Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file = openat(&self.mount, name, flags, Mode::from_raw_mode(mode))
-            .doing("create", || name)?;
+        let file =
+            openat(&self.mount, name, flags, Mode::from_raw_mode(mode)).doing("create", || name)?;
         crate::error::write_all(&file, text.as_bytes()).doing("write", || name)?;
         self.give(name)
     }

@@ -67,9 +67,12 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
     let fstype = fields.next()?;
     let of_filesystem = fields.nth(1).unwrap_or_default();
-    let fuse_user = of_filesystem
-        .split(|byte| *byte == b',')
-        .find_map(|one| std::str::from_utf8(one.strip_prefix(b"user_id=")?).ok()?.parse().ok());
+    let fuse_user = of_filesystem.split(|byte| *byte == b',').find_map(|one| {
+        std::str::from_utf8(one.strip_prefix(b"user_id=")?)
+            .ok()?
+            .parse()
+            .ok()
+    });
     Some(Mount {
         id,
         parent,

@@ -40,15 +40,22 @@ pub(crate) struct View {
 impl View {
     /// A view with this root.
     pub(crate) fn new(root: OwnedFd, identity: &Identity) -> Result<View> {
-        let mut view = View { root, identity: identity.clone(), own: Vec::new() };
-        let device = fstat(&view.root).doing("stat", || "the root of the view")?.st_dev;
+        let mut view = View {
+            root,
+            identity: identity.clone(),
+            own: Vec::new(),
+        };
+        let device = fstat(&view.root)
+            .doing("stat", || "the root of the view")?
+            .st_dev;
         view.own.push(device);
         Ok(view)
     }
 
     /// Mount points may be made on the file system that `mount` is on.
     pub(crate) fn own(&mut self, mount: impl AsFd) -> Result<()> {
-        self.own.push(fstat(mount).doing("stat", || "a mount of the view")?.st_dev);
+        self.own
+            .push(fstat(mount).doing("stat", || "a mount of the view")?.st_dev);
         Ok(())
     }
 
@@ -68,8 +75,13 @@ impl View {
         match place {
             Ok(place) => attach(mount, place).doing("mount on", || path.display()),
             Err(
-                Errno::NOENT | Errno::ACCESS | Errno::NOTDIR | Errno::LOOP | Errno::XDEV
-                | Errno::PERM | Errno::ROFS,
+                Errno::NOENT
+                | Errno::ACCESS
+                | Errno::NOTDIR
+                | Errno::LOOP
+                | Errno::XDEV
+                | Errno::PERM
+                | Errno::ROFS,
             ) if missing != Missing::Insist => Ok(()),
             Err(errno) => Err(errno).doing("make the mount point", || path.display()),
         }
@@ -124,7 +136,14 @@ impl View {
         name: &Path,
         file: bool,
     ) -> std::result::Result<(), Errno> {
-        if openat(parent, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).is_ok() {
+        if openat(
+            parent,
+            name,
+            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .is_ok()
+        {
             return Ok(());
         }
         if !self.own.contains(&fstat(parent)?.st_dev) {

@@ -55,8 +55,10 @@ pub enum Locked {
 }
 
 /// Made anew at each start, as an account that was added meanwhile would be missing: PAM refuses it.
-const LOCKED: [(&str, Locked); 2] =
-    [("/etc/gshadow", Locked::Gshadow), ("/etc/shadow", Locked::Shadow)];
+const LOCKED: [(&str, Locked); 2] = [
+    ("/etc/gshadow", Locked::Gshadow),
+    ("/etc/shadow", Locked::Shadow),
+];
 
 /// Something mounted over the overlays.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +143,11 @@ impl Plan {
             .filter(|mount| !covered(&mount.at))
             .filter(|mount| !KERNEL_WINDOWS.contains(&mount.fstype.as_str()))
             // Another user's program would be asked at each start, and could keep us waiting.
-            .filter(|mount| mount.fuse_user.is_none_or(|user| user == 0 || user == wish.uid))
+            .filter(|mount| {
+                mount
+                    .fuse_user
+                    .is_none_or(|user| user == 0 || user == wish.uid)
+            })
             .collect();
         shown.sort_by_key(|mount| mount.at.components().count());
         let overlaid = |mount: &Mount| {
@@ -176,10 +182,14 @@ impl Plan {
             )
             .collect();
 
-        let points = mounts.iter().map(|mount| &mount.at).filter(|at| !covered(at));
+        let points = mounts
+            .iter()
+            .map(|mount| &mount.at)
+            .filter(|at| !covered(at));
         for point in points.chain(&view.memory).chain(&view.hidden) {
             let below = point.parent().and_then(|above| containing(mounts, above));
-            let found = below.and_then(|on| overlays.iter_mut().find(|overlay| overlay.at == on.at));
+            let found =
+                below.and_then(|on| overlays.iter_mut().find(|overlay| overlay.at == on.at));
             if let Some(overlay) = found {
                 overlay.front.push(Front::Covered(point.clone()));
             }
@@ -317,7 +327,10 @@ mod tests {
         11 1 0:12 / /tmp rw - tmpfs tmpfs rw\n";
 
     fn plan(view: &View) -> Plan {
-        let wish = Wish { uid: 1000, home: Some("/home/alice".into()) };
+        let wish = Wish {
+            uid: 1000,
+            home: Some("/home/alice".into()),
+        };
         Plan::new(view, &parse(LOGIN_NODE), &wish)
     }
 
@@ -362,17 +375,24 @@ mod tests {
     #[test]
     fn an_overlay_inside_a_passed_mount_is_mounted_after_it() {
         let steps = plan(&View::default()).steps;
-        let outer = steps.iter().position(
-            |step| matches!(step, Step::Pass { at, .. } if at == Path::new("/scratch")),
-        );
+        let outer = steps
+            .iter()
+            .position(|step| matches!(step, Step::Pass { at, .. } if at == Path::new("/scratch")));
         let inner = steps.iter().position(|step| *step == Step::Overlay(2));
         assert!(outer.is_some() && outer < inner);
     }
 
     #[test]
     fn a_private_directory_on_a_passed_mount_is_in_memory() {
-        let view = View { private: vec!["/scratch/tmp".into()], ..View::default() };
-        assert!(plan(&view).steps.contains(&Step::Memory("/scratch/tmp".into())));
+        let view = View {
+            private: vec!["/scratch/tmp".into()],
+            ..View::default()
+        };
+        assert!(
+            plan(&view)
+                .steps
+                .contains(&Step::Memory("/scratch/tmp".into()))
+        );
     }
 
     proptest! {

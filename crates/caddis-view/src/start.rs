@@ -6,8 +6,8 @@ use crate::init::{Held, live};
 use crate::instance::{Instance, Runtime};
 use crate::plan::Plan;
 use crate::store::{Environments, missing};
-use crate::veil::{self, Veil};
 use crate::userns;
+use crate::veil::{self, Veil};
 use caddis_policy::{EnvName, Policy};
 use caddis_sys::{Forked, Namespaces, block_all, fork};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -84,7 +84,10 @@ impl<'a> Start<'a> {
         match fork(Namespaces::PidAndMount).doing("start", || "process 1 of the environment")? {
             Forked::Child => {
                 drop((reader, session));
-                let mut waiting = Some(Waiting { pipe: writer, lock: runtime.into_lock() });
+                let mut waiting = Some(Waiting {
+                    pipe: writer,
+                    lock: runtime.into_lock(),
+                });
                 let lived = block_all()
                     .doing("block", || "signals")
                     .and_then(|_| live(&self, &held, &mut waiting));

@@ -6,8 +6,8 @@ use crate::plan::upper_name;
 use crate::tree;
 use caddis_policy::EnvName;
 use rustix::fs::{
-    AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Timestamps, chownat, fchmod, flock, fstat,
-    mkdirat, open, openat, openat2, renameat_with, statat, utimensat,
+    AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Timestamps, chownat,
+    fchmod, flock, fstat, mkdirat, open, openat, openat2, renameat_with, statat, utimensat,
 };
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};

@@ -5,8 +5,8 @@ use crate::error::{Context, Result};
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, Timespec, Timestamps,
     XattrFlags, chownat, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, futimens,
-    ioctl_ficlone, linkat, mkdirat, mknodat, openat, openat2, readlinkat, renameat_with, statat, symlinkat,
-    unlinkat, utimensat,
+    ioctl_ficlone, linkat, mkdirat, mknodat, openat, openat2, readlinkat, renameat_with, statat,
+    symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
@@ -70,7 +70,9 @@ fn remove_one(parent: BorrowedFd<'_>, top: &CStr, moved: &mut Vec<CString>) -> R
     if unlink(parent, top)? {
         return Ok(());
     }
-    let Some(directory) = open_for_removal(parent, top)? else { return Ok(()) };
+    let Some(directory) = open_for_removal(parent, top)? else {
+        return Ok(());
+    };
     let list = names(&directory).doing("list", || shown(top))?;
     let mut open = vec![(directory, top.to_owned(), list)];
     while let Some((directory, own_name, list)) = open.last_mut() {
@@ -86,9 +88,15 @@ fn remove_one(parent: BorrowedFd<'_>, top: &CStr, moved: &mut Vec<CString>) -> R
         if unlink(directory.as_fd(), &child)? {
             continue;
         }
-        let Some(next) = open_for_removal(directory.as_fd(), &child)? else { continue };
+        let Some(next) = open_for_removal(directory.as_fd(), &child)? else {
+            continue;
+        };
         if open.len() >= MAX_OPEN {
-            moved.push(move_up(parent, open.last().map_or(parent, |(fd, ..)| fd.as_fd()), &child)?);
+            moved.push(move_up(
+                parent,
+                open.last().map_or(parent, |(fd, ..)| fd.as_fd()),
+                &child,
+            )?);
             continue;
         }
         let list = names(&next).doing("list", || shown(&child))?;

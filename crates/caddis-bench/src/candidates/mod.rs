@@ -95,11 +95,7 @@ impl Candidate {
     }
 
     /// Caddis in one of its ways.
-    pub fn caddis(
-        how: &str,
-        linger: Linger,
-        environment: Option<&'static str>,
-    ) -> Candidate {
+    pub fn caddis(how: &str, linger: Linger, environment: Option<&'static str>) -> Candidate {
         Candidate {
             name: format!("caddis, {how}"),
             program: Program::Caddis,

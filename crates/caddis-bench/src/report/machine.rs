@@ -47,8 +47,14 @@ impl Machine {
     /// The same for a reader.
     pub fn lines(&self) -> Vec<String> {
         vec![
-            format!("{}, {}, {} MiB of memory", self.kernel, self.processor, self.memory),
-            format!("the host's root, where environments lie: {} on a loop device", self.file_system),
+            format!(
+                "{}, {}, {} MiB of memory",
+                self.kernel, self.processor, self.memory
+            ),
+            format!(
+                "the host's root, where environments lie: {} on a loop device",
+                self.file_system
+            ),
             format!(
                 "{}; load average (1, 5, 15 minutes) before: {}",
                 self.date,
@@ -79,5 +85,8 @@ fn memory() -> u64 {
 
 fn load() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+    text.split_whitespace()
+        .take(3)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

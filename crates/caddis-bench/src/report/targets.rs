@@ -55,15 +55,29 @@ pub fn check(tables: &[Table]) -> Vec<Target> {
         };
         let shown = Unit::Milliseconds.show(docker);
         let limit = format!("≤ 1/40 of `docker run`, {shown} ({origin})");
-        targets.extend(target("a cold start, default linger", limit, row, docker / 40.0, Unit::Milliseconds));
+        targets.extend(target(
+            "a cold start, default linger",
+            limit,
+            row,
+            docker / 40.0,
+            Unit::Milliseconds,
+        ));
     }
     if let Some(row) = find(JOIN_OVER_PLAIN) {
         let limit = "≤ 1.50 ms over fork and exec".to_owned();
         targets.extend(target("a join", limit, row, 0.0015, Unit::Milliseconds));
     }
     for (name, what, limit) in [
-        (DISK_NEW, "disk space of a new environment, the largest", 16.0),
-        (IDLE_RESIDENT, "resident memory of an idle one, the largest", 1024.0),
+        (
+            DISK_NEW,
+            "disk space of a new environment, the largest",
+            16.0,
+        ),
+        (
+            IDLE_RESIDENT,
+            "resident memory of an idle one, the largest",
+            1024.0,
+        ),
     ] {
         if let Some(value) = max(name) {
             targets.push(Target {

@@ -44,9 +44,7 @@ impl Runner {
     /// How many seconds something took.
     pub fn seconds(&mut self, request: &Request) -> Result<f64> {
         match self.ask(request)? {
-            Answer::Took(measured) => {
-                Ok(Duration::from_nanos(measured.nanoseconds).as_secs_f64())
-            }
+            Answer::Took(measured) => Ok(Duration::from_nanos(measured.nanoseconds).as_secs_f64()),
             other => Err(unexpected(&other)),
         }
     }

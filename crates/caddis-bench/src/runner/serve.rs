@@ -46,7 +46,11 @@ impl Server {
             Request::Time(argv) => return time(argv),
             Request::InTurn(commands) => {
                 let mut ready = prepared(commands)?;
-                return measured(|| ready.iter_mut().try_for_each(|(command, argv)| run(command, argv)));
+                return measured(|| {
+                    ready
+                        .iter_mut()
+                        .try_for_each(|(command, argv)| run(command, argv))
+                });
             }
             Request::AtOnce(commands) => return at_once(commands),
             Request::Output(argv) => {
@@ -57,7 +61,9 @@ impl Server {
                 if !output.status.success() {
                     return Err(explain(argv, &format!("{}", output.status)));
                 }
-                return Ok(Answer::Text(String::from_utf8_lossy(&output.stdout).into_owned()));
+                return Ok(Answer::Text(
+                    String::from_utf8_lossy(&output.stdout).into_owned(),
+                ));
             }
             Request::Hold(commands) => self.hold(commands)?,
             Request::Release => {
@@ -72,7 +78,9 @@ impl Server {
             Request::Settle => state::settle()?,
             Request::Sync => rustix::fs::sync(),
             Request::Memory(name) => return Ok(Answer::Memory(state::memory(name)?)),
-            Request::DiskUsage(path) => return Ok(Answer::Bytes(state::disk_usage(path.as_ref())?)),
+            Request::DiskUsage(path) => {
+                return Ok(Answer::Bytes(state::disk_usage(path.as_ref())?));
+            }
         }
         Ok(took(start))
     }
@@ -80,7 +88,8 @@ impl Server {
     /// One pipe for the input of all and one for their output: a thousand commands need no thousand descriptors.
     fn hold(&mut self, commands: &[Argv]) -> Result<()> {
         let (input, input_writer) = pipe().context("make a pipe")?;
-        let (mut output, output_writer): (PipeReader, PipeWriter) = pipe().context("make a pipe")?;
+        let (mut output, output_writer): (PipeReader, PipeWriter) =
+            pipe().context("make a pipe")?;
         self.input = Some(input_writer);
         for argv in commands {
             let mut command = command(argv)?;
@@ -94,8 +103,14 @@ impl Server {
             let mut byte = [0; 1];
             // The writing end stays open here, so a command that has failed has to be asked after.
             loop {
-                let mut ready = [rustix::event::PollFd::new(&output, rustix::event::PollFlags::IN)];
-                let moment = rustix::time::Timespec { tv_sec: 10, tv_nsec: 0 };
+                let mut ready = [rustix::event::PollFd::new(
+                    &output,
+                    rustix::event::PollFlags::IN,
+                )];
+                let moment = rustix::time::Timespec {
+                    tv_sec: 10,
+                    tv_nsec: 0,
+                };
                 let count = rustix::event::poll(&mut ready, Some(&moment)).context("poll")?;
                 if count > 0 {
                     break;
@@ -104,7 +119,9 @@ impl Server {
                     return Err(explain(argv, &status.to_string()));
                 }
             }
-            output.read_exact(&mut byte).context("read from a command")?;
+            output
+                .read_exact(&mut byte)
+                .context("read from a command")?;
             self.held.push(child);
         }
         Ok(())
@@ -139,7 +156,10 @@ fn at_once(commands: &[Argv]) -> Result<Answer> {
         let mut children = Vec::with_capacity(ready.len());
         for (command, argv) in &mut ready {
             let child = command.spawn();
-            children.push((child.context(format_args!("start {}", argv.join(" ")))?, argv));
+            children.push((
+                child.context(format_args!("start {}", argv.join(" ")))?,
+                argv,
+            ));
         }
         for (mut child, argv) in children {
             let status = child.wait().context("wait for a command")?;
@@ -179,7 +199,11 @@ fn command(argv: &Argv) -> Result<Command> {
 /// A command that fails is run once more, to hear why: its messages are not collected while the clock runs.
 fn explain(argv: &Argv, status: &str) -> Error {
     let again = command(argv).ok().and_then(|mut command| {
-        command.stderr(Stdio::piped()).stdout(Stdio::piped()).output().ok()
+        command
+            .stderr(Stdio::piped())
+            .stdout(Stdio::piped())
+            .output()
+            .ok()
     });
     let said = again.map_or_else(String::new, |output| {
         [output.stdout, output.stderr]

@@ -55,8 +55,7 @@ fn field(text: &str, name: &str) -> Option<u64> {
 
 fn named(names: &[&str]) -> Result<Vec<PathBuf>> {
     let is = |process: &PathBuf| {
-        fs::read_to_string(process.join("comm"))
-            .is_ok_and(|comm| names.contains(&comm.trim_end()))
+        fs::read_to_string(process.join("comm")).is_ok_and(|comm| names.contains(&comm.trim_end()))
     };
     Ok(processes()?.into_iter().filter(is).collect())
 }
@@ -66,7 +65,11 @@ fn processes() -> Result<Vec<PathBuf>> {
     for entry in fs::read_dir("/proc").context("list /proc")? {
         let path = entry.context("list /proc")?.path();
         let is_number = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
-        if path.file_name().and_then(|name| name.to_str()).is_some_and(is_number) {
+        if path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(is_number)
+        {
             all.push(path);
         }
     }

@@ -15,7 +15,8 @@ const REPETITIONS: usize = 5;
 const IN_TURN: &str = "The time of all 100. A start follows the last one's end at once, so what is torn down behind \
 its back counts. For scale: published systems of this kind took 4.1 s (CUE) and 2.8 s (SDEE) for 100 environments, \
 on another machine.";
-const AT_ONCE: &str = "All 100 are started before the first is waited for; the time is that of the last one's end.";
+const AT_ONCE: &str =
+    "All 100 are started before the first is waited for; the time is that of the last one's end.";
 
 pub fn in_turn(site: &mut Site) -> Result<Table> {
     measure(site, Suite::InTurn, IN_TURN, Request::InTurn)

@@ -47,8 +47,17 @@ pub fn run(site: &mut Site) -> Result<Table> {
             Row::new(&candidate.name, values).against(base.map(|index| series[index].as_slice()))
         })
         .collect();
-    rows.insert(4, Row::new("caddis, new environment, until torn down", &torn_down));
-    Ok(Table::new(Suite::Cold, Unit::Milliseconds, "bwrap", NOTE, rows))
+    rows.insert(
+        4,
+        Row::new("caddis, new environment, until torn down", &torn_down),
+    );
+    Ok(Table::new(
+        Suite::Cold,
+        Unit::Milliseconds,
+        "bwrap",
+        NOTE,
+        rows,
+    ))
 }
 
 /// One start; then the time until nothing is left of it.

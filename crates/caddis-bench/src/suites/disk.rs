@@ -17,14 +17,21 @@ pub fn run(site: &mut Site) -> Result<Table> {
     let mut values = Vec::new();
     for _ in 0..ENVIRONMENTS {
         let name = site.fresh_name();
-        site.runner(Who::Alice).time(Program::Caddis.command(&name))?;
+        site.runner(Who::Alice)
+            .time(Program::Caddis.command(&name))?;
         let path = format!("/var/lib/caddis/env/1000/{name}");
         let bytes = site.runner(Who::Root).disk_usage(path)?;
         values.push(kibibytes(bytes.div_ceil(1024)));
     }
     site.settle()?;
     site.clean()?;
-    Ok(Table::new(Suite::Disk, Unit::Kibibytes, "", NOTE, vec![Row::new(NEW, &values)]))
+    Ok(Table::new(
+        Suite::Disk,
+        Unit::Kibibytes,
+        "",
+        NOTE,
+        vec![Row::new(NEW, &values)],
+    ))
 }
 
 /// A number that is small enough for a figure in a table.

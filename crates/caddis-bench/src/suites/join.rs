@@ -17,9 +17,17 @@ The last row is the difference of an idle join and the plain start of the same r
 /// What keeps a session open until its input ends.
 pub fn holder(name: &str) -> Vec<String> {
     let script = "echo; exec cat";
-    ["/usr/local/bin/caddis", "run", "-e", name, "sh", "-c", script]
-        .map(Into::into)
-        .into()
+    [
+        "/usr/local/bin/caddis",
+        "run",
+        "-e",
+        name,
+        "sh",
+        "-c",
+        script,
+    ]
+    .map(Into::into)
+    .into()
 }
 
 pub fn run(site: &mut Site) -> Result<Table> {
@@ -48,5 +56,11 @@ pub fn run(site: &mut Site) -> Result<Table> {
         Row::new("caddis, join, in use", &series[2]).against(Some(&series[0])),
         Row::new(OVER_PLAIN, &over),
     ];
-    Ok(Table::new(Suite::Join, Unit::Milliseconds, "fork and exec", NOTE, rows))
+    Ok(Table::new(
+        Suite::Join,
+        Unit::Milliseconds,
+        "fork and exec",
+        NOTE,
+        rows,
+    ))
 }

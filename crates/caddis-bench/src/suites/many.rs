@@ -36,15 +36,26 @@ pub fn run(site: &mut Site) -> Result<Table> {
     let used = |memory: &Memory| u64::MAX / 2 - memory.available;
     let everything = |memory: &Memory| memory.everything;
     let column = |which: fn(&(u64, u64)) -> u64| -> Vec<f64> {
-        idle.processes.iter().map(|one| kibibytes(which(one))).collect()
+        idle.processes
+            .iter()
+            .map(|one| kibibytes(which(one)))
+            .collect()
     };
     let milliseconds = |seconds: f64| Row::new("", &[seconds]).unit(Unit::Milliseconds);
     let rows = vec![
         milliseconds(started).named(&format!("{count} started, one after the other")),
         milliseconds(released).named(&format!("{count} sessions ended")),
-        milliseconds(stopped).named(&format!("`caddis stop --all`: {count} idle environments ended")),
-        Row::new("in use: memory of its processes (PSS)", &[each(&running, everything)]),
-        Row::new("in use: all memory, the kernel's too", &[each(&running, used)]),
+        milliseconds(stopped).named(&format!(
+            "`caddis stop --all`: {count} idle environments ended"
+        )),
+        Row::new(
+            "in use: memory of its processes (PSS)",
+            &[each(&running, everything)],
+        ),
+        Row::new(
+            "in use: all memory, the kernel's too",
+            &[each(&running, used)],
+        ),
         Row::new(RESIDENT, &column(|(resident, _)| *resident)),
         Row::new(SHARE, &column(|(_, share)| *share)),
         Row::new("idle: all memory, the kernel's too", &[each(&idle, used)]),
@@ -65,7 +76,9 @@ fn at_rest(site: &mut Site, count: usize) -> Result<Memory> {
                 return Ok(now);
             }
             let found = now.processes.len();
-            return Err(Error(format!("count idle environments: {found} instead of {count}")));
+            return Err(Error(format!(
+                "count idle environments: {found} instead of {count}"
+            )));
         }
         last = now;
     }

@@ -40,7 +40,13 @@ pub fn run(site: &mut Site) -> Result<Table> {
         rows.push(Row::new(&format!("{name}, outside"), outside));
         rows.push(Row::new(&format!("{name}, inside"), inside).against(Some(outside)));
     }
-    Ok(Table::new(Suite::Overhead, Unit::Milliseconds, "outside", NOTE, rows))
+    Ok(Table::new(
+        Suite::Overhead,
+        Unit::Milliseconds,
+        "outside",
+        NOTE,
+        rows,
+    ))
 }
 
 fn measure(site: &mut Site, kind: Kind, inside: bool) -> Result<f64> {
@@ -49,12 +55,22 @@ fn measure(site: &mut Site, kind: Kind, inside: bool) -> Result<f64> {
     }
     // What was replaced once is the environment's own; so a new one each time, while outside has files of its own.
     let fresh = (inside && kind == Kind::Replace).then(|| site.fresh_name());
-    let place = if kind == Kind::Replace && !inside { "outside" } else { "shared" };
+    let place = if kind == Kind::Replace && !inside {
+        "outside"
+    } else {
+        "shared"
+    };
     let environment = inside.then(|| fresh.clone().unwrap_or_else(|| "work".into()));
-    let taken = work(site, environment.as_deref(), kind, &format!("{FILES}/{place}"))?;
+    let taken = work(
+        site,
+        environment.as_deref(),
+        kind,
+        &format!("{FILES}/{place}"),
+    )?;
     if let Some(name) = fresh {
         let remove = ["/usr/local/bin/caddis", "remove", "--yes", &name];
-        site.runner(Who::Alice).time(remove.map(Into::into).into())?;
+        site.runner(Who::Alice)
+            .time(remove.map(Into::into).into())?;
     }
     Ok(taken)
 }
@@ -68,9 +84,9 @@ fn work(site: &mut Site, environment: Option<&str>, kind: Kind, directory: &str)
     let said = site
         .runner(Who::Alice)
         .output(command.into_iter().map(Into::into).collect())?;
-    let nanoseconds: u64 = said
-        .trim()
-        .parse()
-        .context(format_args!("understand the time of {}: {said:?}", kind.name()))?;
+    let nanoseconds: u64 = said.trim().parse().context(format_args!(
+        "understand the time of {}: {said:?}",
+        kind.name()
+    ))?;
     Ok(std::time::Duration::from_nanos(nanoseconds).as_secs_f64())
 }

@@ -52,7 +52,7 @@ fn check(key: &str, value: &str) -> Result<(), Error> {
     let Some((_, allowed)) = KEYS.iter().find(|(known, _)| *known == key) else {
         let known: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
         let reason = format!("there is no such key; there are {}", known.join(" and "));
-        return Err(Error::refused("set", format!("{key:?}"), reason));
+        return Err(Error::refused("set", output::quoted(key), reason));
     };
     let good = match key {
         "login" => ["user", "root"].contains(&value),
@@ -68,7 +68,7 @@ fn check(key: &str, value: &str) -> Result<(), Error> {
     if good {
         Ok(())
     } else {
-        let reason = format!("{value:?} is not {allowed}");
+        let reason = format!("{} is not {allowed}", output::quoted(value));
         Err(Error::refused("set", key, reason))
     }
 }

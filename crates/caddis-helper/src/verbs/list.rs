@@ -39,7 +39,10 @@ fn one(
 ) -> Result<(), Error> {
     let sessions = Runtime::peek(Path::new(RUN), uid, name)?.map(|instance| {
         let members = processes::of_instance(all, &instance).into_iter();
-        members.filter_map(|(_, session)| session).collect::<BTreeSet<i32>>().len()
+        members
+            .filter_map(|(_, session)| session)
+            .collect::<BTreeSet<i32>>()
+            .len()
     });
     let state = match sessions {
         None => "stopped",

@@ -63,14 +63,13 @@ pub(crate) fn run(
         directory: session.directory.clone(),
         home: if root { PathBuf::from("/root") } else { home },
         umask: state.umask,
-        limits: state.limits,
+        limits: state.limits(session.stack),
         mask,
         own_terminal: session.own_terminal,
         own_keyring: whom.by_root,
     };
     for _ in 0..TRIES {
-        let (what, instance, held) =
-            start_or_join(policy, &identity, &name, &session, &settings)?;
+        let (what, instance, held) = start_or_join(policy, &identity, &name, &session, &settings)?;
         let role = if root { "root" } else { "user" };
         log::session(what, identity.uid, name.as_str(), role);
         match run_session(&instance, &held, &identity, &policy.root, &command)? {

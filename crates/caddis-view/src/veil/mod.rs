@@ -66,7 +66,12 @@ pub fn newest(state: &Path) -> Result<Veil> {
         }
         match root_directory(&all, &newest.to_string(), false) {
             Err(error) if gone(&error) => {}
-            directory => return Ok(Veil { directory: directory?, lock }),
+            directory => {
+                return Ok(Veil {
+                    directory: directory?,
+                    lock,
+                });
+            }
         }
     }
 }
@@ -115,7 +120,8 @@ pub fn refresh(policy: &Policy) -> Result<Refreshed> {
         generation.to_string(),
         RenameFlags::NOREPLACE,
     )
-    .doing("rename", || unfinished)?;
+    .doing("rename", || unfinished)
+    .map_err(|error| error.hint(write::NEEDS_LOCAL))?;
     remove_unused(&all, generation)?;
     Ok(Refreshed {
         generation,

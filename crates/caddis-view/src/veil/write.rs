@@ -11,7 +11,8 @@ use rustix::process::{Gid, Uid};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-const NEEDS_LOCAL: &str = "the state directory needs a local file system";
+/// What to do where the file system cannot hold a layer.
+pub(super) const NEEDS_LOCAL: &str = "the state directory needs a local file system";
 
 /// Writes `plan` into the empty directory `top`.
 pub(super) fn write(top: &OwnedFd, plan: &VeilPlan) -> Result<()> {

@@ -13,7 +13,12 @@ pub struct Caller {
     /// The working directory; none where it was removed or cannot be reached.
     pub directory: Option<PathBuf>,
     pub variables: Vec<(OsString, OsString)>,
+    /// The soft limit of the stack in bytes, where the kernel will not leave it to a setuid program.
+    pub stack: Option<u64>,
 }
+
+/// The most that the kernel leaves: `_STK_LIM`.
+const LEFT_TO_SETUID_PROGRAMS: u64 = 8 << 20;
 
 /// Set by the helper for every command in an environment.
 const INSIDE: &str = "CADDIS_ENV";
@@ -21,11 +26,16 @@ const INSIDE: &str = "CADDIS_ENV";
 impl Caller {
     /// This process.
     pub fn current() -> Self {
+        // No limit is the largest number, for the kernel as well.
+        let stack = rustix::process::getrlimit(rustix::process::Resource::Stack)
+            .current
+            .unwrap_or(u64::MAX);
         Self {
             uid: rustix::process::getuid().as_raw(),
             inside: is_inside(),
             directory: std::env::current_dir().ok(),
             variables: std::env::vars_os().collect(),
+            stack: Some(stack).filter(|soft| *soft > LEFT_TO_SETUID_PROGRAMS),
         }
     }
 }

@@ -13,7 +13,8 @@ pub use caller::{Caller, is_inside};
 pub use names::{DEFAULT, environment_name};
 pub use plan::{For, plan};
 
-use crate::error::Error;
+use crate::error::{Error, FAILED};
+use crate::render::text::quoted;
 use crate::terminal;
 use crate::user::{Account, group};
 
@@ -49,6 +50,15 @@ pub fn start(request: Request) -> Result<u8, Error> {
     if let For::SomebodyElse(account, _) = &whom {
         let open = |directory: &PathBuf| !directory::is_closed_to(account.uid, directory);
         caller.directory = caller.directory.filter(open);
+    }
+    if let Some(account) = whom.account()
+        && !plan::is_absolute(&account.home)
+    {
+        let home = quoted(account.home.as_encoded_bytes());
+        Error::failed(format!(
+            "use the home directory {home}: it is not an absolute path; going on without it"
+        ))
+        .report(FAILED);
     }
     // What root runs for somebody else must not get hold of root's terminal: whoever can open it can push input into
     // it (TIOCSTI), which root's shell would then run. So such a session has a terminal of its own.

@@ -1,5 +1,7 @@
 //! A session as a call of the helper: a pure function from what was asked and who asked.
 
+use std::ffi::OsStr;
+
 use super::variables::for_somebody_else;
 use super::{Caller, Request, Role, environment_name};
 use crate::error::Error;
@@ -22,12 +24,18 @@ impl For {
         matches!(self, Self::SomebodyElse(..))
     }
 
-    fn account(&self) -> Option<&Account> {
+    /// The user's account, where one is known.
+    pub(super) fn account(&self) -> Option<&Account> {
         match self {
             Self::Caller(account) => account.as_ref(),
             Self::SomebodyElse(account, _) => Some(account),
         }
     }
+}
+
+/// Nothing else is a home or a shell to the helper; a user database may hold anything.
+pub(super) fn is_absolute(path: &OsStr) -> bool {
+    path.as_encoded_bytes().starts_with(b"/")
 }
 
 /// The helper's call for a session; `own_terminal` asks the helper for a terminal session apart from the caller's.
@@ -44,7 +52,10 @@ pub fn plan(
     let account = whom.account();
     let home = account
         .map(|account| &account.home)
-        .filter(|home| !home.is_empty());
+        .filter(|home| is_absolute(home));
+    let shell = account
+        .map(|account| &account.shell)
+        .filter(|shell| is_absolute(shell));
     let role = match request.role {
         Role::User => "user",
         Role::Root => "root",
@@ -54,7 +65,7 @@ pub fn plan(
         .maybe("--env", name.as_ref().map(caddis_policy::EnvName::as_str))
         .option("--as", role)
         .maybe("--home", home)
-        .maybe("--shell", account.map(|account| &account.shell))
+        .maybe("--shell", shell)
         .maybe("--name", account.map(|account| &account.name))
         .maybe("--cwd", caller.directory.as_ref());
     let call = match whom {
@@ -65,6 +76,7 @@ pub fn plan(
     };
     Ok(call
         .flag("--ctty", own_terminal)
+        .maybe("--stack", caller.stack.map(|bytes| bytes.to_string()))
         .flag("--dry-run", request.dry_run)
         .command(request.command))
 }
@@ -95,6 +107,7 @@ mod tests {
                 ("PATH".into(), "/bin".into()),
                 ("SECRET".into(), "s".into()),
             ],
+            stack: None,
         }
     }
 
