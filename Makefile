@@ -60,9 +60,10 @@ uninstall: ## remove what install put there; PURGE=1: the policy and all environ
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' SYSCONFDIR='$(SYSCONFDIR)' PURGE='$(PURGE)' scripts/uninstall
 
 bench: ## measure start, join and cost beside other container programs (ARGS="…" for caddis-bench)
-	@scripts/prepare build
-	cargo build --locked --release --package caddis-bench
-	$(TARGET_DIR)/release/caddis-bench $(ARGS)
+	@scripts/prepare build test bench
+	@$(MAKE) --no-print-directory build-lab
+	RUSTFLAGS='$(STATIC_FLAGS)' cargo build --locked --release --target $(TRIPLE) --package caddis-bench
+	@lab/run-tests $(BIN_DIR) --exec $(abspath $(BIN_DIR))/caddis-bench $(ARGS)
 
 lint: ## formatting and lints, as CI checks them
 	cargo fmt --all --check
