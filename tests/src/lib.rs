@@ -8,10 +8,12 @@ pub mod attack;
 
 mod script;
 mod state;
+mod told;
 mod untouched;
 
 pub use script::strict;
 pub use state::State;
+pub use told::{NothingLeft, Told};
 pub use untouched::Untouched;
 
 use caddis_lab::{Host, HostChild, HostCommand, Output};

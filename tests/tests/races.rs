@@ -6,7 +6,7 @@ use caddis_lab::{Host, Output};
 use caddis_tests::{Environments, State};
 
 const DIRECTORY: &str = "/usr/local/lib/attacks";
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("stepper.py", include_str!("../attacks/stepper.py")),
     ("starts.py", include_str!("../attacks/starts.py")),
     ("grab.py", include_str!("../attacks/grab.py")),
@@ -21,6 +21,10 @@ const PROGRAMS: [(&str, &str); 7] = [
     (
         "swap_everywhere.py",
         include_str!("../attacks/swap_everywhere.py"),
+    ),
+    (
+        "stop_everywhere.py",
+        include_str!("../attacks/stop_everywhere.py"),
     ),
     ("push_input.py", include_str!("../attacks/push_input.py")),
 ];
@@ -201,6 +205,94 @@ fn a_link_exchanged_under_a_starting_session_leads_nowhere_else() {
     }
     for (taken, _) in ran(PROCESS_1, "7") {
         assert!(taken > 1, "{taken} taken");
+    }
+}
+
+/// Stops a process at many moments; how often the user could do so, and how many moments there were.
+#[track_caller]
+fn nobody_waits(host: &Host, words: &[&str]) -> (u32, u32) {
+    let output = everywhere(host, "stop", words);
+    assert_eq!(output.stdout.lines().count(), 1, "{output}");
+    let numbers: Vec<u32> = output
+        .stdout
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    (numbers[0], numbers[1])
+}
+
+/// Others need the locks that a helper holds. Before it has one, and when it has none any more, it may be stopped.
+#[test]
+fn a_helper_that_is_stopped_at_any_moment_keeps_nobody_waiting() {
+    let host = host();
+    host.policy("[session]\nlinger = \"0\"\nstop_grace = \"100ms\"\n");
+    for (stride, what, least) in [
+        ("5", "start", 30),
+        ("5", "join", 20),
+        ("4", "remove", 10),
+        ("4", "new", 10),
+    ] {
+        let (stopped, moments) = nobody_waits(&host, &[HELPER, stride, what]);
+        assert!(moments >= least, "{what}: {moments} moments");
+        // The control: it can be stopped at all, and most of the time it cannot.
+        assert!(
+            stopped > 0 && stopped < moments,
+            "{what}: {stopped} of {moments}"
+        );
+    }
+}
+
+#[test]
+fn process_1_cannot_be_stopped_by_its_user_on_the_host() {
+    let host = host();
+    host.policy("[session]\nlinger = \"0\"\nstop_grace = \"100ms\"\n");
+    let (stopped, moments) = nobody_waits(&host, &[PROCESS_1, "25", "start"]);
+    assert!(stopped == 0 && moments > 8, "{stopped} of {moments}");
+    // Nor with an id of the environment's, which a setuid program of its root's gives on the host.
+    host.sh("alice", "chmod 755 ~").ok();
+    let copy = "cp /bin/kill /home/alice/kill; chmod 6755 /home/alice/kill; chown root /home/alice/kill; chmod 6755 /home/alice/kill";
+    host.inside_root("alice", copy).ok();
+    let words = [PROCESS_1, "25", "start", "/home/alice/kill"];
+    let (stopped, moments) = nobody_waits(&host, &words);
+    assert!(stopped == 0 && moments > 8, "{stopped} of {moments}");
+}
+
+#[test]
+fn a_session_that_is_stopped_does_not_keep_its_instance_from_ending() {
+    let host = host();
+    host.policy("[session]\nstop_grace = \"200ms\"\n");
+    let endings = [
+        ("alice", "caddis stop"),
+        ("root", "caddis admin stop --user alice"),
+        ("root", "caddis admin stop --all"),
+        ("alice", "caddis remove --yes --force default"),
+    ];
+    for (user, ending) in endings {
+        // One is stopped by its user on the host, one has stopped along with its command.
+        let sessions = "caddis run sleep infinity & one=$!; caddis run sh -c 'kill -STOP $$; :' & other=$!; \
+                        until pgrep -P $one sleep; do :; done; kill -STOP $one; echo started $one $other; wait $one; wait $other";
+        let mut shell = host.spawn("alice", sessions);
+        shell.until("started ");
+        let pids = shell.line();
+        caddis_lab::eventually("both are stopped", || {
+            let states = pids
+                .split(' ')
+                .map(|pid| host.read_text(&format!("/proc/{pid}/stat")));
+            states.into_iter().all(|stat| stat.contains(") T "))
+        });
+        let ended = host.command(user, &["bash", "-c", ending]);
+        ended
+            .deadline(std::time::Duration::from_secs(30))
+            .run()
+            .ok();
+        assert_eq!(host.count("caddis-init"), 0, "{ending}");
+        // The next one starts, although the processes may be stopped still.
+        let next = host.caddis("alice", &["run", "echo", "ran"]);
+        let next = next.deadline(std::time::Duration::from_secs(30)).run().ok();
+        assert_eq!(next.text(), "ran");
+        host.sh("root", &format!("kill -CONT {pids}; true")).ok();
+        shell.wait();
+        host.sh("alice", "caddis stop").ok();
     }
 }
 

@@ -39,7 +39,7 @@ impl Error {
         Error {
             operation: operation.to_owned(),
             object: object.to_string(),
-            reason: reason.to_string(),
+            reason: without_number(&reason.to_string()),
             errno: None,
             hint: None,
         }
@@ -105,7 +105,11 @@ impl std::error::Error for Error {}
 /// The kernel's words for an error number, without the number.
 #[must_use]
 pub fn words(errno: Errno) -> String {
-    let text = std::io::Error::from_raw_os_error(errno.raw_os_error()).to_string();
+    without_number(&std::io::Error::from_raw_os_error(errno.raw_os_error()).to_string())
+}
+
+/// The standard library's words for an error, without the number that it adds.
+fn without_number(text: &str) -> String {
     text.split(" (os error")
         .next()
         .unwrap_or_default()
@@ -149,6 +153,16 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "cannot mount /tmp: No space left on device"
+        );
+    }
+
+    #[test]
+    fn a_reason_has_no_number() {
+        let reason = std::io::Error::from_raw_os_error(27);
+        let error = Error::refused("write", "/etc/gshadow", reason);
+        assert_eq!(
+            error.to_string(),
+            "cannot write /etc/gshadow: File too large"
         );
     }
 

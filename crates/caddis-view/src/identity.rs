@@ -27,6 +27,17 @@ impl Identity {
         }
     }
 
+    /// A host id of the user's range that stands for no inner id, as the user's own stands for itself. One
+    /// beyond 65535 leaves none free: then container root's.
+    #[must_use]
+    pub fn nobodys_uid(&self) -> u32 {
+        if self.uid > 0xffff {
+            self.range.uid_start
+        } else {
+            self.range.uid_start + self.uid
+        }
+    }
+
     /// The host's number of the inner group `gid`.
     #[must_use]
     pub fn host_gid(&self, gid: u32) -> u32 {

@@ -37,9 +37,12 @@ pub(crate) fn live(start: &Start<'_>, held: &Held, waiting: &mut Option<Waiting>
     set_thread_res_gid(root.1, root.1, root.1).doing("setresgid", || 0)?;
     set_thread_res_uid(root.0, root.0, root.0).doing("setresuid", || 0)?;
     leave_the_terminal()?;
+    // Before the record, which is believed only of a process of this name.
+    rustix::thread::set_name(c"caddis-init").doing("name", || "process 1")?;
     // Before the first mount on the environment's layers: whoever comes after a kill -9 must know
     // whom to wait for.
-    write_all(&held.record, &own_record()?).doing("write", || "the record of process 1")?;
+    write_all(&held.record, &own_record(&held.record)?)
+        .doing("write", || "the record of process 1")?;
     cut_loose()?;
     let times = start.policy.session.clone();
     let veil = start.veil()?;
@@ -93,11 +96,10 @@ fn leave_the_terminal() -> Result<()> {
     rustix::stdio::dup2_stderr(&null).doing("dup2", || "/dev/null")
 }
 
-/// Process 1 is a copy of the first session's process: takes another name, clears the command line and
-/// the environment, which others in the instance (the command line also others on the host) could
-/// read. Nothing depends on it, so a failure is no reason not to start.
+/// Process 1 is a copy of the first session's process: clears the command line and the environment, which
+/// others in the instance (the command line also others on the host) could read. Nothing depends on it, so a
+/// failure is no reason not to start.
 fn forget_the_caller() {
-    let _ = rustix::thread::set_name(c"caddis-init");
     let overwrite = || -> Option<()> {
         let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
@@ -125,12 +127,18 @@ fn rest() {
     }
 }
 
-/// From host root to container root with nothing but the right to signal the instance's processes.
+/// From host root to nobody with nothing but the right to signal the instance's processes: had process 1
+/// container root's id, a setuid program which that one puts into the user's home could stop it from the host,
+/// and root would wait for its lock.
 ///
 /// The process's memory still belongs to the initial user namespace and is not dumpable (it came from
 /// a setuid program and never calls execve), so container root cannot trace it or look at its
 /// descriptors or its root; see ptrace_may_access in the kernel.
 fn drop_privileges(start: &Start<'_>) -> Result<()> {
+    // The namespace's owner, who has all rights in it.
+    let nobody = Some(Uid::from_raw(start.identity.nobodys_uid()));
+    set_thread_res_uid(nobody, nobody, nobody).doing("setresuid", || "process 1")?;
+    stay_closed().doing("prctl", || "PR_SET_DUMPABLE")?;
     move_into_link_name_space(start.user_namespace.as_fd(), Some(LinkNameSpaceType::User))
         .doing("setns", || "the instance's user namespace")?;
     unshare(UnshareFlags::NEWUTS | UnshareFlags::NEWIPC | UnshareFlags::NEWCGROUP)
@@ -138,10 +146,9 @@ fn drop_privileges(start: &Start<'_>) -> Result<()> {
     if let Some(hostname) = start.hostname {
         rustix::system::sethostname(hostname.as_bytes()).doing("sethostname", || hostname)?;
     }
-    let root = (Some(Uid::from_raw(0)), Some(Gid::from_raw(0)));
+    let group = Some(Gid::from_raw(0));
     set_thread_groups(&[]).doing("setgroups", || "process 1")?;
-    set_thread_res_gid(root.1, root.1, root.1).doing("setresgid", || "container root")?;
-    set_thread_res_uid(root.0, root.0, root.0).doing("setresuid", || "container root")?;
+    set_thread_res_gid(group, group, group).doing("setresgid", || "container root")?;
     capabilities(CapabilitySet::KILL)?;
     set_no_new_privs(true).doing("set", || "no_new_privs")?;
     stay_closed().doing("prctl", || "PR_SET_DUMPABLE")

@@ -161,28 +161,34 @@ impl Runtime {
     }
 
     fn record(&self) -> Result<Option<([u8; 1], Pid, u64)>> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        // A FIFO would keep us waiting for its other side. What is no file, and no record, is in the way at most.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = match openat(&self.directory, RECORD, flags, Mode::empty()) {
             Ok(file) => file,
-            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Ok(None),
             Err(errno) => return Err(errno).doing("open the record of", || &self.name),
         };
+        let stat = fstat(&file).doing("stat the record of", || &self.name)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Ok(None);
+        }
         let mut buffer = [0_u8; 64];
         let length =
             rustix::io::read(&file, &mut buffer).doing("read the record of", || &self.name)?;
-        Ok(parse_record(&buffer[..length]))
+        Ok(parse_record(&buffer[..length], stat.st_ino))
     }
 
     /// Opens the file in which process 1 notes who it is.
     pub(crate) fn new_record(&self) -> Result<OwnedFd> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
+        self.clear(RECORD);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         openat(&self.directory, RECORD, flags, Mode::RUSR | Mode::WUSR)
             .doing("create the record of", || &self.name)
     }
 
     /// A new FIFO: its read end for process 1, its write end for the first session.
     pub(crate) fn new_sessions(&self) -> Result<(OwnedFd, OwnedFd)> {
-        let _ = unlinkat(&self.directory, SESSIONS, AtFlags::empty());
+        self.clear(SESSIONS);
         let mode = Mode::RUSR | Mode::WUSR;
         mknodat(&self.directory, SESSIONS, FileType::Fifo, mode, 0)
             .doing("create", || "the FIFO of sessions")?;
@@ -193,6 +199,13 @@ impl Runtime {
             .open_sessions(OFlags::WRONLY)
             .doing("open", || "the FIFO of sessions")?;
         Ok((reader, writer))
+    }
+
+    /// Makes room for a new file. What cannot be taken away shows when that is made.
+    fn clear(&self, name: &str) {
+        if unlinkat(&self.directory, name, AtFlags::empty()) == Err(Errno::ISDIR) {
+            let _ = unlinkat(&self.directory, name, AtFlags::REMOVEDIR);
+        }
     }
 
     fn open_sessions(&self, access: OFlags) -> std::result::Result<OwnedFd, Errno> {
@@ -286,17 +299,26 @@ pub(crate) fn sessions_left(reader: impl AsFd) -> Result<bool> {
     }
 }
 
-fn parse_record(text: &[u8]) -> Option<([u8; 1], Pid, u64)> {
+/// `file` is the inode number of the record: a copy of another instance's is none.
+fn parse_record(text: &[u8], file: u64) -> Option<([u8; 1], Pid, u64)> {
     let mut fields = std::str::from_utf8(text).ok()?.split_ascii_whitespace();
     let state = <[u8; 1]>::try_from(fields.next()?.as_bytes()).ok()?;
     let pid = Pid::from_raw(fields.next()?.parse().ok()?)?;
-    Some((state, pid, fields.next()?.parse().ok()?))
+    let started = fields.next()?.parse().ok()?;
+    let own = fields.next()?.parse() == Ok(file);
+    own.then_some((state, pid, started))
 }
 
-/// When a process started, in clock ticks since the boot: with its id, this names it for good.
+/// When a process 1 of ours started, in clock ticks since the boot: with its id, this names it for good. `None`: it
+/// is gone, or another process, which is not to be signalled whatever a record says.
 fn start_time(pid: i32) -> Option<u64> {
-    identify(&std::fs::read(format!("/proc/{pid}/stat")).ok()?).map(|(_, started)| started)
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let ours = stat.windows(NAME.len()).any(|part| part == NAME);
+    identify(&stat).filter(|_| ours).map(|(_, started)| started)
 }
+
+/// How `/proc/PID/stat` shows the name of process 1.
+const NAME: &[u8] = b" (caddis-init) ";
 
 /// The id and start time in a `/proc/PID/stat`; the name in parentheses may hold anything.
 fn identify(stat: &[u8]) -> Option<(i32, u64)> {
@@ -311,8 +333,8 @@ fn identify(stat: &[u8]) -> Option<(i32, u64)> {
     Some((pid, started))
 }
 
-/// The record of the calling process, as seen through the host's `/proc`.
-pub(crate) fn own_record() -> Result<Vec<u8>> {
+/// The record of the calling process, as seen through the host's `/proc`, for the file `record`.
+pub(crate) fn own_record(record: &OwnedFd) -> Result<Vec<u8>> {
     let path = "/proc/self/stat";
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let file = openat(CWD, path, flags, Mode::empty()).doing("open", || path)?;
@@ -320,7 +342,8 @@ pub(crate) fn own_record() -> Result<Vec<u8>> {
     let length = rustix::io::read(&file, &mut buffer).doing("read", || path)?;
     let (pid, started) = identify(&buffer[..length])
         .ok_or_else(|| Error::refused("understand", path, "it has another form"))?;
-    Ok(format!("{} {pid} {started}\n", char::from(RUNS[0])).into_bytes())
+    let own = fstat(record).doing("stat", || "the record")?.st_ino;
+    Ok(format!("{} {pid} {started} {own}\n", char::from(RUNS[0])).into_bytes())
 }
 
 #[cfg(test)]
@@ -336,10 +359,11 @@ mod tests {
 
     #[test]
     fn a_broken_record_is_no_record() {
-        assert!(parse_record(b"").is_none());
-        assert!(parse_record(b"R 0 12").is_none());
-        assert!(parse_record(b"R x 12").is_none());
-        let (state, pid, started) = parse_record(b"R 12 34\n").expect("a record");
+        assert!(parse_record(b"", 9).is_none());
+        assert!(parse_record(b"R 0 12 9", 9).is_none());
+        assert!(parse_record(b"R x 12 9", 9).is_none());
+        assert!(parse_record(b"R 12 34 8\n", 9).is_none());
+        let (state, pid, started) = parse_record(b"R 12 34 9\n", 9).expect("a record");
         assert_eq!(
             (state, pid.as_raw_nonzero().get(), started),
             (*RUNS, 12, 34)

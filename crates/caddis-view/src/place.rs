@@ -15,6 +15,9 @@ use rustix::thread::CapabilitySet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+/// How often a place is looked up; see `open`.
+const TRIES: u32 = 1000;
+
 /// What to do when the view has no place for a mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missing {
@@ -73,7 +76,11 @@ impl View {
             other => other,
         };
         match place {
-            Ok(place) => attach(mount, place).doing("mount on", || path.display()),
+            Ok(place) => match attach(mount, place) {
+                // There is a file where a directory belongs, or the other way round.
+                Err(Errno::INVAL) if missing != Missing::Insist => Ok(()),
+                other => other.doing("mount on", || path.display()),
+            },
             Err(
                 Errno::NOENT
                 | Errno::ACCESS
@@ -102,7 +109,13 @@ impl View {
     fn open(&self, path: &Path, more: OFlags) -> std::result::Result<OwnedFd, Errno> {
         let flags = OFlags::PATH | OFlags::CLOEXEC | more;
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        openat2(&self.root, path, flags, Mode::empty(), resolve)
+        let open = || openat2(&self.root, path, flags, Mode::empty(), resolve);
+        // Whenever anything is renamed or mounted on the machine while the kernel goes up by a `..` of the user's,
+        // it asks to be asked again.
+        (0..TRIES)
+            .map(|_| open())
+            .find(|opened| !matches!(opened, Err(Errno::AGAIN)))
+            .unwrap_or(Err(Errno::NOENT))
     }
 
     fn as_container_root<T>(

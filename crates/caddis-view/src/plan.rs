@@ -186,7 +186,14 @@ impl Plan {
             .iter()
             .map(|mount| &mount.at)
             .filter(|at| !covered(at));
-        for point in points.chain(&view.memory).chain(&view.hidden) {
+        // The kernel's own places, too: root of an environment can rename what is mounted on, by way of a mount
+        // namespace in which it is not.
+        let special = SPECIAL.map(PathBuf::from);
+        for point in points
+            .chain(&special)
+            .chain(&view.memory)
+            .chain(&view.hidden)
+        {
             let below = point.parent().and_then(|above| containing(mounts, above));
             let found =
                 below.and_then(|on| overlays.iter_mut().find(|overlay| overlay.at == on.at));
@@ -349,6 +356,10 @@ mod tests {
                covered  /scratch\n  \
                covered  /opt/site\n  \
                covered  /srv/jail/proc\n  \
+               covered  /dev\n  \
+               covered  /proc\n  \
+               covered  /run\n  \
+               covered  /sys\n  \
                covered  /tmp\n  \
                covered  /boot\n  \
                locked  /etc/gshadow\n  \

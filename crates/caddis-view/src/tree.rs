@@ -119,6 +119,8 @@ fn open_for_removal(parent: BorrowedFd<'_>, name: &CStr) -> Result<Option<OwnedF
     match open_directory(parent, name) {
         Ok(directory) => Ok(Some(directory)),
         Err(Errno::NOENT) => Ok(None),
+        // A file after all: one that may not be removed, see chattr(1).
+        Err(Errno::NOTDIR) => Err(Errno::PERM).doing("remove", || shown(name)),
         Err(errno) => Err(errno).doing("open", || shown(name)),
     }
 }

@@ -16,11 +16,12 @@ use std::os::fd::{AsFd, OwnedFd};
 /// Only a process outside of it may write the maps of several ranges (user_namespaces(7)), so a child
 /// is born in it, which does nothing and is ended again.
 ///
-/// The namespace belongs to container root's host id. Were it the user's, any process of theirs on the
-/// host would have all capabilities in it. Were it root's, the kernel would count what the environment
-/// uses (inotify instances, namespaces, processes) as root's own, and a user could use up root's.
+/// The namespace belongs to an id of the user's that nobody has. Were it the user's own, any process of
+/// theirs on the host would have all capabilities in it; were it container root's, one that runs a setuid
+/// program which container root has put into their home. Were it root's, the kernel would count what the
+/// environment uses (inotify instances, namespaces, signals) as root's own, and a user could use up root's.
 pub fn create(identity: &Identity) -> Result<OwnedFd> {
-    let (pid, pidfd, leash) = with_effective_uid(identity.host_uid(0), resident)
+    let (pid, pidfd, leash) = with_effective_uid(identity.nobodys_uid(), resident)
         .doing("create", || "a user namespace")
         .map_err(|error| {
             error.hint(

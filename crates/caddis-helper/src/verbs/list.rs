@@ -14,21 +14,38 @@ pub(crate) fn run(policy: &Policy, whom: &Whom) -> Result<u8, Error> {
     let uids = whom.uids(policy)?;
     let all = processes::all();
     let mut status = 0;
+    let mut tell = |error: &Error| {
+        output::error(error);
+        status = crate::FAILED;
+    };
     for uid in uids {
-        let Some(environments) = Environments::of(&policy.storage.state, uid, false)? else {
-            continue;
-        };
-        for name in environments.names()? {
-            // One that cannot be measured, or that is removed at this moment, does not hide the others.
-            if let Err(error) = one(&environments, uid, &name, &all)
-                && environments.open(&name)?.is_some()
+        // One that cannot be measured, or that is removed at this moment, does not hide the others.
+        let listed = of_user(policy, uid, &mut |environments, name| {
+            if let Err(error) = one(environments, uid, name, &all)
+                && !matches!(environments.open(name), Ok(None))
             {
-                output::error(&error);
-                status = crate::FAILED;
+                tell(&error);
             }
+        });
+        if let Err(error) = listed {
+            tell(&error);
         }
     }
     Ok(status)
+}
+
+/// Does something with each environment of a user.
+fn of_user(
+    policy: &Policy,
+    uid: u32,
+    each: &mut dyn FnMut(&Environments, &EnvName),
+) -> Result<(), Error> {
+    if let Some(environments) = Environments::of(&policy.storage.state, uid, false)? {
+        for name in environments.names()? {
+            each(&environments, &name);
+        }
+    }
+    Ok(())
 }
 
 fn one(

@@ -2,51 +2,79 @@
 
 use crate::caller::Whom;
 use crate::host::RUN;
-use crate::output::{encode, plain};
-use crate::processes;
+use crate::output::{self, encode, plain};
+use crate::processes::{self, Process};
 use caddis_policy::{EnvName, IdRange, Policy};
 use caddis_view::store::{Environments, missing};
 use caddis_view::{Error, Runtime};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 pub(crate) fn run(policy: &Policy, whom: &Whom, only: Option<&EnvName>) -> Result<u8, Error> {
     let uids = whom.uids(policy)?;
     let all = processes::all();
-    let booted = boot_time();
+    let mut status = 0;
     for uid in uids {
         let name = crate::host::local_name("/etc/passwd", uid);
         let range = crate::caller::range(policy, uid, name.as_deref()).ok();
-        let environments = Environments::of(&policy.storage.state, uid, false)?;
-        let mut names = match &environments {
-            Some(environments) => environments.names()?,
-            None => Vec::new(),
-        };
-        if let Some(only) = only {
-            names.retain(|name| name == only);
-            if names.is_empty() {
-                return Err(missing(only));
-            }
-        }
-        for name in names {
-            let Some(instance) = Runtime::peek(Path::new(RUN), uid, &name)? else {
+        let names = match (names(policy, uid, only), only) {
+            // One that cannot be looked at does not hide the others.
+            (Err(error), None) => {
+                output::error(&error);
+                status = crate::FAILED;
                 continue;
-            };
-            for (process, session) in processes::of_instance(&all, &instance) {
-                let user = inside(process.uid, uid, range.as_ref());
-                let session = session.map_or("-".to_owned(), |pid| pid.to_string());
-                plain(&format!(
-                    "uid={uid}\tenv={name}\tpid={}\thost={}\tuser={user}\tsession={session}\t\
-                     tty={}\tstart={}\tcommand={}",
-                    process.inside(),
-                    process.host,
-                    terminal(process.terminal),
-                    booted + process.started,
-                    encode(&process.command()),
-                ));
+            }
+            (names, _) => names?,
+        };
+        for name in names {
+            if let Err(error) = one(uid, &name, range.as_ref(), &all) {
+                output::error(&error);
+                status = crate::FAILED;
             }
         }
     }
-    Ok(0)
+    Ok(status)
+}
+
+/// The environments of a user that are meant.
+fn names(policy: &Policy, uid: u32, only: Option<&EnvName>) -> Result<Vec<EnvName>, Error> {
+    let mut names = match Environments::of(&policy.storage.state, uid, false)? {
+        Some(environments) => environments.names()?,
+        None => Vec::new(),
+    };
+    if let Some(only) = only {
+        names.retain(|name| name == only);
+        if names.is_empty() {
+            return Err(missing(only));
+        }
+    }
+    Ok(names)
+}
+
+fn one(
+    uid: u32,
+    name: &EnvName,
+    range: Option<&IdRange>,
+    all: &BTreeMap<i32, Process>,
+) -> Result<(), Error> {
+    let Some(instance) = Runtime::peek(Path::new(RUN), uid, name)? else {
+        return Ok(());
+    };
+    let booted = boot_time();
+    for (process, session) in processes::of_instance(all, &instance) {
+        let user = inside(process.uid, uid, range);
+        let session = session.map_or("-".to_owned(), |pid| pid.to_string());
+        plain(&format!(
+            "uid={uid}\tenv={name}\tpid={}\thost={}\tuser={user}\tsession={session}\t\
+             tty={}\tstart={}\tcommand={}",
+            process.inside(),
+            process.host,
+            terminal(process.terminal),
+            booted + process.started,
+            encode(&process.command()),
+        ));
+    }
+    Ok(())
 }
 
 /// The id inside of the host's user `host`.

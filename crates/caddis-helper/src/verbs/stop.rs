@@ -11,25 +11,39 @@ use std::path::Path;
 
 pub(crate) fn run(policy: &Policy, whom: &Whom, name: Option<&EnvName>) -> Result<u8, Error> {
     let mut status = 0;
+    // One that cannot be ended is no reason to leave the others running.
+    let mut tell = |error: &Error| {
+        output::error(error);
+        status = crate::FAILED;
+    };
     for uid in whom.uids(policy)? {
-        let environments = Environments::of(&policy.storage.state, uid, false)?;
-        let names = match (&environments, name) {
-            (Some(environments), Some(name)) if environments.open(name)?.is_some() => {
-                vec![name.clone()]
+        let names = match (names(policy, uid, name), name) {
+            (Err(error), None) => {
+                tell(&error);
+                continue;
             }
-            (_, Some(name)) => return Err(missing(name)),
-            (Some(environments), None) => environments.names()?,
-            (None, None) => Vec::new(),
+            (names, _) => names?,
         };
         for name in &names {
-            // One that cannot be ended is no reason to leave the others running.
             if let Err(error) = stop(policy, uid, name) {
-                output::error(&error);
-                status = crate::FAILED;
+                tell(&error);
             }
         }
     }
     Ok(status)
+}
+
+/// The environments of a user that are meant.
+fn names(policy: &Policy, uid: u32, only: Option<&EnvName>) -> Result<Vec<EnvName>, Error> {
+    let environments = Environments::of(&policy.storage.state, uid, false)?;
+    match (&environments, only) {
+        (Some(environments), Some(name)) if environments.open(name)?.is_some() => {
+            Ok(vec![name.clone()])
+        }
+        (_, Some(name)) => Err(missing(name)),
+        (Some(environments), None) => environments.names(),
+        (None, None) => Ok(Vec::new()),
+    }
 }
 
 fn stop(policy: &Policy, uid: u32, name: &EnvName) -> Result<(), Error> {

@@ -20,13 +20,17 @@ pub(super) fn scan(policy: &Policy) -> Result<Vec<Entry>> {
     let accounts = Accounts::read(policy.access.min_uid)?;
     let mut found = BTreeMap::new();
     let passed = passed_mounts(policy)?;
-    let mut pending = top()?;
+    let mut pending = top(&passed)?;
     while let Some(path) = pending.pop() {
+        // Before anything is asked about it: a server may not answer.
+        if passed.contains(&path) {
+            continue;
+        }
         let Ok(metadata) = fs::symlink_metadata(&path) else {
             continue;
         };
         let own_place = policy.view.private.contains(&path) || policy.view.memory.contains(&path);
-        if own_place || metadata.is_symlink() || passed.contains(&path) {
+        if own_place || metadata.is_symlink() {
             continue;
         }
         let veiled = hidden_from_all(&path, &metadata, &accounts);
@@ -59,10 +63,11 @@ fn passed_mounts(policy: &Policy) -> Result<BTreeSet<PathBuf>> {
 
 /// The [`PLACES`], and what else the root directory's own file system has at its top: `/lost+found`, a
 /// swap file. These are not looked into.
-fn top() -> Result<Vec<PathBuf>> {
+fn top(passed: &BTreeSet<PathBuf>) -> Result<Vec<PathBuf>> {
     let failed = |error| Error::refused("list", "/", error);
     let device = fs::metadata("/").map_err(failed)?.dev();
     let entries = fs::read_dir("/").map_err(failed)?.flatten();
+    let entries = entries.filter(|entry| !passed.contains(&entry.path()));
     let own = entries.filter(|entry| entry.metadata().is_ok_and(|entry| entry.dev() == device));
     let mut all: Vec<PathBuf> = PLACES.iter().map(PathBuf::from).collect();
     all.extend(own.map(|entry| entry.path()));

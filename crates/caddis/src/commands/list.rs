@@ -32,7 +32,7 @@ impl List {
     /// Asks the helper and shows what it says.
     pub fn run(self) -> Result<u8, Error> {
         require_own_environments()?;
-        let list = environments(&Call::new("list"))?;
+        let (list, status) = environments(&Call::new("list"))?;
         let text = match (self.json, self.names) {
             (true, _) => as_json(&list, None)?,
             (_, true) => list
@@ -47,13 +47,16 @@ impl List {
             _ => as_table(&list, None, now(), look()),
         };
         print(&text)?;
-        Ok(0)
+        Ok(status)
     }
 }
 
-/// The environments that a call of `list` names.
-pub fn environments(call: &Call) -> Result<Vec<Environment>, Error> {
-    call.records()?.iter().map(Environment::read).collect()
+/// The environments that a call of `list` names, and the status to end with: the helper has said which it could not
+/// look at.
+pub fn environments(call: &Call) -> Result<(Vec<Environment>, u8), Error> {
+    let (records, status) = call.answer()?;
+    let list: Result<Vec<Environment>, Error> = records.iter().map(Environment::read).collect();
+    Ok((list?, status))
 }
 
 fn eprint(text: &str) {

@@ -46,8 +46,8 @@ impl Ps {
 
 /// Shows the processes that a call of `ps` names.
 pub fn show(call: &Call, owners: bool, json: bool) -> Result<u8, Error> {
-    let list: Vec<Process> = call
-        .records()?
+    let (records, status) = call.answer()?;
+    let list: Vec<Process> = records
         .iter()
         .map(Process::read)
         .collect::<Result<_, _>>()?;
@@ -57,5 +57,5 @@ pub fn show(call: &Call, owners: bool, json: bool) -> Result<u8, Error> {
         false => as_table(&list, &|uid| names.name(uid), owners, now(), look()),
     };
     print(&text)?;
-    Ok(0)
+    Ok(status)
 }

@@ -54,7 +54,7 @@ impl Remove {
                 ))
                 .hint("--yes removes without asking"));
             }
-            let question = question(&names, &environments(&Call::new("list"))?)?;
+            let question = question(&names, &environments(&Call::new("list"))?.0)?;
             if !agreed(&question) {
                 return Err(Error::reported(1));
             }

@@ -119,20 +119,31 @@ impl Call {
     /// Runs the helper, waits, and returns the lines it answered. When it failed it has said why already, and the
     /// error only carries its status.
     pub fn records(&self) -> Result<Vec<Record>, Error> {
+        match self.answer()? {
+            (records, 0) => Ok(records),
+            (_, status) => Err(Error::reported(status)),
+        }
+    }
+
+    /// The same, with the helper's status: one thing that failed does not hide the lines about all the others. An
+    /// error if there are no lines.
+    pub fn answer(&self) -> Result<(Vec<Record>, u8), Error> {
         let output = self
             .to_command()
             .stdin(Stdio::null())
             .stderr(Stdio::inherit())
             .output()
             .map_err(|error| not_started(&error))?;
-        if !output.status.success() {
-            return Err(Error::reported(code_of(output.status)));
-        }
+        let status = code_of(output.status);
         let lines = output
             .stdout
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty());
-        Ok(lines.map(Record::parse).collect())
+        let records: Vec<Record> = lines.map(Record::parse).collect();
+        if status != 0 && records.is_empty() {
+            return Err(Error::reported(status));
+        }
+        Ok((records, status))
     }
 }
 

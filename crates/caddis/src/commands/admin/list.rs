@@ -30,7 +30,7 @@ impl List {
     /// Asks the helper and shows what it says.
     pub fn run(self) -> Result<u8, Error> {
         require_root("list users' environments", "`caddis list` lists your own")?;
-        let list = environments(&self.scope.apply(Call::new("list"))?)?;
+        let (list, status) = environments(&self.scope.apply(Call::new("list"))?)?;
         let names = Names::default();
         let owner = |uid| names.name(uid);
         let text = match self.json {
@@ -38,6 +38,6 @@ impl List {
             false => as_table(&list, Some(&owner), now(), look()),
         };
         print(&text)?;
-        Ok(0)
+        Ok(status)
     }
 }

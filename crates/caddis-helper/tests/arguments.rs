@@ -1,0 +1,345 @@
+//! What holds for every command line that a caller can think of.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod invariants;
+
+use caddis_helper::arguments::{Request, Role, Session, Setting, Target, Verb, parse};
+use caddis_policy::EnvName;
+use invariants::{arguments, check, said};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+/// All words that mean something, and some that nearly do.
+const WORDS: &[&str] = &[
+    "session",
+    "new",
+    "remove",
+    "list",
+    "ps",
+    "stop",
+    "config",
+    "check",
+    "veil",
+    "--env",
+    "--as",
+    "--home",
+    "--shell",
+    "--cwd",
+    "--ctty",
+    "--stack",
+    "--dry-run",
+    "--from",
+    "--force",
+    "--all",
+    "--every",
+    "--for",
+    "--name",
+    "--",
+    "-",
+    "",
+    "---",
+    "-e",
+    "--e",
+    "--env=x",
+    "--all=",
+    "--ALL",
+    " --all",
+    "--all ",
+    "default",
+    "a.b",
+    ".x",
+    "..",
+    "a/b",
+    "user",
+    "root",
+    "login",
+    "Root",
+    "/",
+    "/home/alice",
+    "home",
+    "0",
+    "1000:1000",
+    "1000:1000,27",
+    "0:0",
+    ":",
+    "1:",
+    "-1:0",
+    "+1:+2",
+    "4294967295:0",
+    "0:4294967295",
+    "4294967296:1",
+    "8388608",
+    "18446744073709551615",
+    "18446744073709551616",
+    "hostname=x",
+    "=",
+    "login=",
+    "ä",
+    "\u{202e}",
+    "\u{1b}[31m",
+    "\n",
+];
+
+const OPTIONS: &[&str] = &[
+    "--env",
+    "--as",
+    "--home",
+    "--shell",
+    "--cwd",
+    "--ctty",
+    "--stack",
+    "--dry-run",
+    "--from",
+    "--force",
+    "--all",
+    "--every",
+];
+
+/// Any argument that the kernel hands over: bytes without a NUL.
+fn any_word() -> impl Strategy<Value = OsString> {
+    vec(1..=u8::MAX, 0..60).prop_map(OsString::from_vec)
+}
+
+fn word() -> impl Strategy<Value = OsString> {
+    prop_oneof![
+        8 => select(WORDS).prop_map(OsString::from),
+        1 => any_word(),
+        1 => text().prop_map(OsString::from),
+    ]
+}
+
+fn name() -> impl Strategy<Value = EnvName> {
+    "[A-Za-z0-9][A-Za-z0-9._-]{0,63}".prop_map(|name| EnvName::parse(name.as_bytes()).unwrap())
+}
+
+fn path() -> impl Strategy<Value = PathBuf> {
+    vec(1..=u8::MAX, 0..60)
+        .prop_map(|rest| OsString::from_vec([b"/", rest.as_slice()].concat()).into())
+}
+
+fn id() -> impl Strategy<Value = u32> {
+    prop_oneof![Just(0), 1000..1003_u32, 0..u32::MAX]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    any::<String>().prop_map(|text| text.replace('\0', ""))
+}
+
+fn session() -> impl Strategy<Value = Verb> {
+    let paths = (option::of(path()), option::of(path()), option::of(path()));
+    let rest = (
+        any::<bool>(),
+        option::of(any::<u64>()),
+        any::<bool>(),
+        vec(word(), 0..6),
+    );
+    let role = select(vec![Role::User, Role::Root, Role::Login]);
+    (option::of(name()), role, paths, rest).prop_map(
+        |(name, who, (home, shell, directory), (own_terminal, stack, dry_run, command))| {
+            let shell = shell.map(PathBuf::into_os_string);
+            Verb::Session(Session {
+                name,
+                who,
+                home,
+                shell,
+                directory,
+                own_terminal,
+                stack,
+                dry_run,
+                command,
+            })
+        },
+    )
+}
+
+fn config() -> impl Strategy<Value = Verb> {
+    let setting = (text(), option::of(option::of(text()))).prop_map(|(key, value)| {
+        let key = key.replace('=', "");
+        match value {
+            // A word that begins with a dash would be an option.
+            None => Setting::ShowAll,
+            Some(None) => Setting::Show(key.trim_start_matches('-').to_owned()),
+            Some(Some(value)) => Setting::Change(key.trim_start_matches('-').to_owned(), value),
+        }
+    });
+    (name(), setting).prop_map(|(name, setting)| Verb::Config { name, setting })
+}
+
+/// Any request that can be made, and whether it is for everybody.
+fn verb() -> impl Strategy<Value = (Verb, bool)> {
+    let only_own = prop_oneof![
+        3 => session(),
+        1 => (name(), option::of(name())).prop_map(|(name, from)| Verb::New { name, from }),
+        1 => (vec(name(), 1..4), any::<bool>()).prop_map(|(names, force)| Verb::Remove { names, force }),
+        1 => config(),
+        1 => select(vec![Verb::Check, Verb::Veil]),
+        1 => name().prop_map(|name| Verb::Stop { name: Some(name) }),
+    ];
+    let everybodys = prop_oneof![
+        Just(Verb::List),
+        option::of(name()).prop_map(|name| Verb::Ps { name }),
+        Just(Verb::Stop { name: None }),
+    ];
+    prop_oneof![
+        only_own.prop_map(|verb| (verb, false)),
+        (everybodys, any::<bool>())
+    ]
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let target = (id(), vec(id(), 1..4)).prop_map(|(uid, gids)| Target { uid, gids });
+    (verb(), option::of(target), option::of(text())).prop_map(
+        |((verb, everybody), target, login)| Request {
+            verb,
+            target,
+            login,
+            everybody,
+        },
+    )
+}
+
+/// A command line that is right, for what can be done to it.
+fn line() -> impl Strategy<Value = Vec<OsString>> {
+    request().prop_map(|request| said(&request))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_words_are_understood_or_refused(words in vec(word(), 0..12)) {
+        let _ = check(&words);
+    }
+
+    #[test]
+    fn any_bytes_are_understood_or_refused(bytes in vec(any::<u8>(), 0..200)) {
+        let _ = check(&arguments(&bytes));
+    }
+
+    #[test]
+    fn every_request_can_be_made(request in request()) {
+        prop_assert_eq!(check(&said(&request)), Ok(request));
+    }
+
+    #[test]
+    fn a_changed_line_is_understood_or_refused(
+        mut words in line(),
+        at: Index,
+        put in vec(word(), 0..3),
+        drop in 0..3_usize,
+    ) {
+        let at = at.index(words.len());
+        let end = (at + drop).min(words.len());
+        words.splice(at..end, put);
+        let _ = check(&words);
+    }
+
+    /// Whatever comes after the first `--` is the command's: none of it changes anything else.
+    #[test]
+    fn what_follows_two_dashes_belongs_to_the_command(session in session(), command in vec(word(), 0..9)) {
+        let Verb::Session(session) = session else { unreachable!() };
+        let request = |command: Vec<OsString>| Request {
+            verb: Verb::Session(Session { command, ..session.clone() }),
+            target: None,
+            login: None,
+            everybody: false,
+        };
+        let mut words = said(&request(Vec::new()));
+        words.extend(command.iter().cloned());
+        prop_assert_eq!(parse(words).unwrap(), request(command));
+    }
+
+    /// No verb but `session` has a command.
+    #[test]
+    fn two_dashes_are_refused_elsewhere(verb in verb(), at: Index) {
+        // Where it is no option's value.
+        if matches!(verb.0, Verb::Session(_) | Verb::New { from: Some(_), .. }) {
+            return Ok(());
+        }
+        let mut words = said(&Request { verb: verb.0, target: None, login: None, everybody: verb.1 });
+        let at = 1 + at.index(words.len());
+        words.insert(at, "--".into());
+        prop_assert!(check(&words).is_err(), "{:?}", words);
+    }
+
+    /// An option of another verb, or one that is none, is refused wherever an option may stand.
+    #[test]
+    fn an_option_that_is_not_the_verbs_own_is_refused(
+        verb in select(&WORDS[..9]),
+        option in prop_oneof![select(OPTIONS).prop_map(str::to_owned), "-[-a-z]{1,9}(=[a-z]{0,3})?"],
+        value in select(vec!["x", "/x", "root", "1", "1000:1000"]),
+    ) {
+        let own: &[&str] = match verb {
+            "session" => &["--env", "--as", "--home", "--shell", "--cwd", "--ctty", "--stack", "--dry-run", "--"],
+            "new" => &["--from"],
+            "remove" => &["--force"],
+            "list" | "ps" => &["--all"],
+            "stop" => &["--all", "--every"],
+            _ => &[],
+        };
+        if own.contains(&option.as_str()) || option == "--for" || option == "--name" {
+            return Ok(());
+        }
+        let option = option.as_str();
+        for words in [vec![verb, option], vec![verb, option, value], vec![verb, "x", option, value]] {
+            let error = check(&words.iter().map(OsString::from).collect::<Vec<_>>()).unwrap_err();
+            prop_assert!(error.starts_with(&format!("{verb} has no option ")), "{}", error);
+        }
+    }
+
+    /// The last one of several counts, and an option changes nothing but what it is for.
+    #[test]
+    fn an_option_can_be_repeated(session in session(), first in name(), second in name()) {
+        let Verb::Session(session) = session else { unreachable!() };
+        let twice = ["session", "--env", first.as_str(), "--env", second.as_str()];
+        let mut words: Vec<OsString> = twice.map(Into::into).into();
+        let named = |name: &EnvName| Request {
+            verb: Verb::Session(Session { name: Some(name.clone()), ..session.clone() }),
+            target: None,
+            login: None,
+            everybody: false,
+        };
+        let unnamed = Session { name: None, ..session.clone() };
+        let rest = said(&Request { verb: Verb::Session(unnamed), ..named(&first) });
+        words.extend(rest.into_iter().skip(1));
+        prop_assert_eq!(parse(words).unwrap(), named(&second));
+    }
+
+    #[test]
+    fn names_are_valid_or_refused(name in any_word()) {
+        let places: [&[&str]; 7] =
+            [&["new"], &["new", "x", "--from"], &["remove", "x"], &["ps"], &["stop"], &["config"], &["session", "--env"]];
+        for before in places {
+            let words: Vec<OsString> = before.iter().map(OsString::from).chain([name.clone()]).collect();
+            let valid = EnvName::parse(name.as_encoded_bytes()).is_ok();
+            prop_assert_eq!(check(&words).is_ok(), valid, "{:?}", words);
+        }
+    }
+
+    #[test]
+    fn paths_are_absolute_or_refused(path in any_word(), length in 1..9000_usize) {
+        for option in ["--home", "--cwd", "--shell"] {
+            let line = |path: OsString| check(&["session".into(), option.into(), path]);
+            prop_assert_eq!(line(path.clone()).is_ok(), path.as_encoded_bytes().starts_with(b"/"));
+            prop_assert_eq!(line("/".repeat(length).into()).is_ok(), length < 4096);
+        }
+    }
+
+    /// However long or strange a word is, what is said about it is short.
+    #[test]
+    fn messages_are_short(piece in word(), times in 1..20_000_usize, at in 0..3_usize) {
+        let long = piece.as_encoded_bytes().repeat(times);
+        let long = OsString::from_vec(long.into_iter().take(1 << 17).collect());
+        let mut words: Vec<OsString> = ["session", "--as", "root"].map(Into::into).into();
+        words[at] = long;
+        let _ = check(&words);
+        words.insert(1, "--for".into());
+        let _ = check(&words);
+    }
+}

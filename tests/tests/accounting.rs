@@ -1,0 +1,137 @@
+//! What the kernel counts for a user when an environment uses it, and who has power over an environment from outside.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use caddis_lab::{Host, HostChild};
+use caddis_tests::attack::Findings;
+use caddis_tests::{Environments, State, attack};
+
+const ENTER: &str = attack!("enter.py");
+const USE_UP: &str = "/usr/local/bin/use_up";
+
+/// A user whom no other test has, since the kernel, and with it what it counts, is shared by all hosts.
+const DAVE: u32 = 31_007;
+/// Where the range of the policy's defaults begins for her.
+const DAVES: u32 = 0x8000_0000 + (DAVE - 1000) * 65_536;
+
+fn host() -> Host {
+    let host = Host::start().unwrap();
+    host.write(USE_UP, include_str!("../attacks/use_up.py"), 0o755);
+    let add = format!("useradd -m -u {DAVE} dave; sed -i /^dave:/d /etc/subuid /etc/subgid");
+    host.sh("root", &add).ok();
+    host
+}
+
+fn use_up(host: &Host, words: &[&str]) -> (HostChild, u32) {
+    let mut running = host
+        .caddis("dave", &[&["run", USE_UP], words].concat())
+        .spawn();
+    let line = running.line();
+    let made = line.strip_prefix("made ").unwrap().parse().unwrap();
+    (running, made)
+}
+
+/// Who owns the user namespace of this process.
+fn owner(host: &Host, pid: u32) -> u32 {
+    let python = "import array, fcntl, sys\nuid = array.array('I', [0])\nfcntl.ioctl(open(sys.argv[1]), 0xb704, uid)\nprint(uid[0])";
+    let path = format!("/proc/{pid}/ns/user");
+    let said = host.run("root", &["python3", "-c", python, &path]).ok();
+    said.text().parse().unwrap()
+}
+
+/// How many signals wait for all processes of `uid`, as the kernel of the host counts them.
+fn waiting_signals(host: &Host, uid: u32) -> u32 {
+    let look = format!("setpriv --reuid={uid} --clear-groups grep SigQ /proc/self/status");
+    let line = host.sh("root", &look).ok();
+    let count = line.text().strip_prefix("SigQ:").unwrap().trim();
+    count.split('/').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn instances_of_inotify_are_used_up_for_their_user_alone() {
+    let host = host();
+    let limit: u32 = host
+        .read_text("/proc/sys/fs/inotify/max_user_instances")
+        .trim()
+        .parse()
+        .unwrap();
+    let (running, made) = use_up(&host, &["inotify"]);
+    // None of the user's own environments has any left: so it is the user who is charged.
+    assert_eq!(made, limit);
+    let ask = "python3 -c 'import ctypes; exit(ctypes.CDLL(None).inotify_init1(0) < 0)'";
+    host.sh("dave", &format!("caddis run -e other {ask}"))
+        .exits(1);
+    for user in ["root", "alice", "dave"] {
+        host.sh(user, ask).ok();
+    }
+    host.inside("alice", ask).ok();
+    drop(running);
+}
+
+#[test]
+fn signals_that_wait_are_counted_for_their_user_alone() {
+    let host = host();
+    let process_1 = |host: &Host| host.first_process(DAVE, "default").unwrap();
+    let before = waiting_signals(&host, 0);
+    let (running, made) = use_up(&host, &["signals", "1000"]);
+    assert_eq!(made, 1000);
+    let owner = owner(&host, process_1(&host));
+    assert!(waiting_signals(&host, owner) >= 1000);
+    // Others use the machine as well, so there may be some more, or fewer.
+    let after = waiting_signals(&host, 0);
+    assert!(after < before + 500, "{before} before, {after} after");
+    assert!(waiting_signals(&host, DAVE) < 500);
+    drop(running);
+}
+
+#[test]
+fn nobody_has_power_over_an_environments_user_namespace_from_outside() {
+    let host = host();
+    let mut session = host
+        .caddis(
+            "dave",
+            &["run", "sh", "-c", "echo; caddis root sleep infinity"],
+        )
+        .spawn();
+    session.line();
+    let process_1 = host.first_process(DAVE, "default").unwrap();
+    let owner = owner(&host, process_1);
+    // Of her own range, and neither hers nor anybody's inside.
+    assert!((DAVES..DAVES + 65_536).contains(&owner), "{owner}");
+    let map = host.read_text(&format!("/proc/{process_1}/uid_map"));
+    for line in map.lines() {
+        let fields: Vec<u32> = line
+            .split_whitespace()
+            .map(|field| field.parse().unwrap())
+            .collect();
+        let extent = fields[1]..=fields[1] + (fields[2] - 1);
+        assert!(!extent.contains(&owner), "{owner} is mapped: {map}");
+    }
+    // What root of the environment leaves in the home directory runs on the host with container root's id there.
+    let copies = "for role in root user; do cp /usr/bin/python3 /home/dave/$role; done; chown 1000 /home/dave/user; \
+                  chmod 6755 /home/dave/root /home/dave/user";
+    host.inside_root("dave", copies).ok();
+    let monitor = session.pid_in_host();
+    let inside = format!("until pgrep -x sleep; do :; done; pgrep -P {monitor}");
+    let inside = host.sh("root", &inside).ok();
+    let mut pids: Vec<String> = inside.stdout.lines().map(str::to_owned).collect();
+    pids.extend([process_1.to_string(), monitor.to_string()]);
+    assert!(pids.len() >= 4, "{pids:?}");
+    let attack = |user: &str, python: &str| {
+        let argv: Vec<&str> = [python, "-"]
+            .into_iter()
+            .chain(pids.iter().map(String::as_str))
+            .collect();
+        Findings::of(host.command(user, &argv).stdin(ENTER).run())
+    };
+    let identity = host.run(
+        "dave",
+        &["/home/dave/root", "-c", "import os; print(os.geteuid())"],
+    );
+    assert_eq!(identity.ok().text(), DAVES.to_string());
+    for python in ["/home/dave/root", "/home/dave/user", "/usr/bin/python3"] {
+        attack("dave", python).all_refused(8);
+    }
+    let root = attack("root", "/usr/bin/python3");
+    assert_eq!(root.done().len(), root.attempts().len(), "{}", root.output);
+    drop(session);
+}

@@ -1,0 +1,147 @@
+//! What Caddis's own processes hold open: as little as they need, and nothing that would lead out of an environment.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use caddis_lab::Host;
+use caddis_tests::{Environments, State};
+use std::collections::BTreeSet;
+
+const DIRECTORY: &str = "/usr/local/lib/attacks";
+
+/// A line for each descriptor of a process: what it leads to, and its kind and device as the kernel names them.
+fn descriptors(host: &Host, pid: u32) -> Vec<String> {
+    let look = format!(
+        "cd /proc/{pid}/fd; for fd in *; do echo \"$(readlink $fd) $(stat -L -c '%F %t:%T' $fd)\"; done"
+    );
+    let listed = host.sh("root", &look).ok().stdout;
+    listed.lines().map(str::to_owned).collect()
+}
+
+/// Each descriptor of process 1 by name, and none more: the null device on its standard streams; what counts
+/// sessions, locks and names the instance; the lock of the veil; its own namespace; and two to wait with.
+fn process_1_holds_nothing_else(host: &Host) {
+    let process_1 = host.first_process(1000, "default").unwrap();
+    let held = descriptors(host, process_1);
+    let expected = [
+        "anon_inode:[eventpoll] ",
+        "anon_inode:[signalfd] ",
+        "/run/caddis/1000/default/init regular file",
+        "/run/caddis/1000/default/lock regular",
+        "/run/caddis/1000/default/sessions fifo",
+        "/var/lib/caddis/veil/1.list regular file",
+        "user:[",
+    ];
+    let (null, others): (Vec<&String>, Vec<&String>) = held
+        .iter()
+        .partition(|line| line.ends_with("/null character special file 1:3"));
+    assert_eq!(null.len(), 3, "{held:#?}");
+    assert_eq!(others.len(), expected.len(), "{held:#?}");
+    for start in expected {
+        let found = others.iter().filter(|line| line.starts_with(start)).count();
+        assert_eq!(found, 1, "{start}: {held:#?}");
+    }
+    // Its root and working directory are the environment's.
+    let look = format!("cd /proc/{process_1}; ls -A root/home cwd/home");
+    let seen = host.sh("root", &look).ok();
+    assert_eq!(seen.stdout, "cwd/home:\nalice\n\nroot/home:\nalice\n");
+}
+
+#[test]
+fn process_1_keeps_nothing_of_whoever_started_it() {
+    let host = Host::start().unwrap();
+    let inside = "echo in; read -r end";
+    // Pipes.
+    let mut session = host.session("alice", inside);
+    session.line();
+    process_1_holds_nothing_else(&host);
+    drop(session);
+    // A terminal of the user's, and files on all streams.
+    host.sh("alice", "caddis stop").ok();
+    let mut pty = host.pty("alice", &["caddis", "run", "sh", "-c", inside]);
+    pty.expect("in");
+    process_1_holds_nothing_else(&host);
+    drop(pty);
+    host.sh("alice", "caddis stop").ok();
+    host.sh("alice", "mkfifo end; exec 7<>end; caddis run sh -c 'echo > ready; read -r end' <&7 >out 2>err & until [ -e ready ]; do :; done").ok();
+    process_1_holds_nothing_else(&host);
+    // Root's terminal, which is relayed.
+    host.sh("root", "caddis admin stop --all").ok();
+    let mut pty = host.pty(
+        "root",
+        &["caddis", "run", "--user", "alice", "sh", "-c", inside],
+    );
+    pty.expect("in");
+    process_1_holds_nothing_else(&host);
+    drop(pty);
+    // Straight to the helper, with a directory of the host's on a stream.
+    host.sh("root", "caddis admin stop --all").ok();
+    let helper = "exec /usr/local/libexec/caddis/caddis-helper session --home /home/alice -- sh -c 'echo in; sleep infinity' < / 9< /etc/passwd";
+    let mut session = host.spawn("alice", helper);
+    session.line();
+    process_1_holds_nothing_else(&host);
+    session.kill(caddis_lab::Signal::KILL);
+    session.wait();
+}
+
+#[test]
+fn the_outer_process_of_a_session_keeps_what_it_waits_with() {
+    let host = Host::start().unwrap();
+    let mut session = host.session("alice", "echo in; read -r end");
+    session.line();
+    let held = descriptors(&host, session.pid_in_host());
+    // The session's own streams are pipes; the rest is ours.
+    for line in held.iter().filter(|line| !line.starts_with("pipe:[")) {
+        let allowed = ["anon_inode:", "/run/caddis/1000/default/sessions fifo"];
+        assert!(
+            allowed.iter().any(|start| line.starts_with(start)),
+            "{held:#?}"
+        );
+    }
+    assert!(held.iter().all(|line| !line.contains(" directory ")));
+    session.send("end\n");
+    session.wait().ok();
+}
+
+/// From the moment that it is in the instance, a few system calls are all that there is until what it had from the
+/// host is closed.
+#[test]
+fn a_process_that_joins_has_nothing_of_the_hosts_open_once_it_is_inside() {
+    let host = Host::start().unwrap();
+    host.policy("[session]\nlinger = \"0\"\n");
+    host.sh("root", &format!("mkdir {DIRECTORY}")).ok();
+    for (name, text) in [
+        ("stepper.py", include_str!("../attacks/stepper.py")),
+        ("starts.py", include_str!("../attacks/starts.py")),
+        (
+            "descriptors_everywhere.py",
+            include_str!("../attacks/descriptors_everywhere.py"),
+        ),
+    ] {
+        host.write(&format!("{DIRECTORY}/{name}"), text, 0o755);
+    }
+    for words in [&["3"][..], &["1", "join"]] {
+        let program = format!("{DIRECTORY}/descriptors_everywhere.py");
+        let argv = [&["python3", program.as_str()], words].concat();
+        let output = host.run("root", &argv).ok();
+        let lines: Vec<&str> = output.stdout.lines().collect();
+        let joined = lines.iter().position(|line| line.starts_with("inside "));
+        let inside = &lines[joined.unwrap()..];
+        assert!(inside.len() > 15, "{output}");
+        assert!(inside.iter().all(|line| line.starts_with("inside ")));
+        // The control: before, there was more.
+        let count = |line: &str| line.split(' ').skip(2).count();
+        assert!(lines[..joined.unwrap()].iter().any(|line| count(line) > 5));
+        let closed = inside.iter().position(|line| count(line) == 4).unwrap();
+        assert!(closed <= 4, "{output}");
+        let own: BTreeSet<&str> = inside[closed].split(' ').skip(2).collect();
+        for line in &inside[closed..inside.len() - 1] {
+            let held: BTreeSet<&str> = line.split(' ').skip(2).collect();
+            assert_eq!(held, own, "{output}");
+        }
+        // The streams, and the pipe that says whether there is a command.
+        let fourth = own.iter().filter(|one| one.ends_with("=pipe:")).count();
+        let streams = own.iter().filter(|one| one.ends_with("=/dev/null"));
+        assert_eq!((streams.count(), fourth), (3, 1), "{output}");
+        let command = inside[inside.len() - 1];
+        assert!(command.starts_with("inside cat 0=") && count(command) == 3);
+    }
+}
