@@ -15,9 +15,9 @@ mod signals;
 mod unshare;
 
 pub use close_range::{close_all_but, close_from};
-pub use credentials::{setfsgid, setfsuid};
+pub use credentials::{fs_ids, setfsgid, setfsuid};
 pub use execve::execve;
-pub use fork::{Forked, Namespaces, fork};
+pub use fork::{Forked, Namespaces, end_in_user_namespace, fork};
 pub use keyctl::join_new_session_keyring;
 pub use memory::release_code;
 pub use mount_setattr::{MountAttr, mount_setattr};

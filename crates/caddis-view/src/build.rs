@@ -6,14 +6,14 @@ use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::layers::{clone_mount, new_filesystem};
 use crate::memory::Memory;
-use crate::merge::{Sources, merged, open_sources};
+use crate::merge::{open_sources, overlays};
 use crate::place::{Missing, View};
 use crate::plan::{Plan, Step};
 use caddis_policy::Policy;
 use caddis_sys::MountAttr;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
-use rustix::process::{chdir, fchdir, pivot_root};
+use rustix::process::{chdir, fchdir, pivot_root, umask};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -57,30 +57,37 @@ pub(crate) struct Builder<'a> {
 
 /// Builds the view and makes it the root of this mount namespace.
 pub fn build(materials: &Materials<'_>) -> Result<()> {
+    // Modes are given in full where something is made.
+    umask(Mode::empty());
     let memory = scaffolding(materials)?;
     let sources = open_sources(materials)?;
-    let (Some(overlay), Some(Some(source))) =
-        (materials.plan.overlays.first(), sources.overlays.first())
-    else {
+    let mut overlays = overlays(materials, &memory, &sources)?;
+    let Some(root) = overlays.first_mut().and_then(Option::take) else {
         return Err(Error::refused(
             "see",
             "/",
             "the user cannot open the root directory",
         ));
     };
-    let root = merged(materials, &memory, 0, overlay, source)?;
     memory.attach(&root, "root")?;
+    dev::make_nodes(&memory, &materials.policy.devices, materials.identity)?;
     let mut view = View::new(root, materials.identity)?;
     view.own(memory.mount())?;
+    for mount in overlays.iter().flatten() {
+        view.own(mount)?;
+    }
     let mut builder = Builder {
         materials,
         memory,
         view,
         memories: 0,
     };
-    for (step, source) in materials.plan.steps.iter().zip(&sources.steps) {
-        builder.step(step, source.as_ref(), &sources)?;
-    }
+    View::places(materials.identity, || {
+        for (step, source) in materials.plan.steps.iter().zip(&sources.steps) {
+            builder.step(step, source.as_ref(), &overlays)?;
+        }
+        Ok(())
+    })?;
     enter(builder.view.root())
 }
 
@@ -99,18 +106,20 @@ fn scaffolding(materials: &Materials<'_>) -> Result<Memory> {
 }
 
 impl Builder<'_> {
-    fn step(&mut self, step: &Step, source: Option<&OwnedFd>, sources: &Sources) -> Result<()> {
+    fn step(
+        &mut self,
+        step: &Step,
+        source: Option<&OwnedFd>,
+        overlays: &[Option<OwnedFd>],
+    ) -> Result<()> {
         match step {
             Step::Overlay(index) => {
-                let (Some(overlay), Some(Some(source))) = (
-                    self.materials.plan.overlays.get(*index),
-                    sources.overlays.get(*index),
-                ) else {
+                let (Some(overlay), Some(Some(mount))) =
+                    (self.materials.plan.overlays.get(*index), overlays.get(*index))
+                else {
                     return Ok(());
                 };
-                let mount = merged(self.materials, &self.memory, *index, overlay, source)?;
-                self.view.own(&mount)?;
-                self.view.show(&mount, &overlay.at, Missing::PassOver)
+                self.view.show(mount, &overlay.at, Missing::PassOver)
             }
             Step::Pass { at, read_only } => {
                 let Some(source) = source else { return Ok(()) };

@@ -2,15 +2,16 @@
 
 use crate::build::{Builder, HARMLESS};
 use crate::error::{Context, Result};
+use crate::identity::Identity;
 use crate::layers::clone_mount;
+use crate::memory::Memory;
 use crate::place::Missing;
+use caddis_policy::Devices;
 use caddis_sys::MountAttr;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, chmodat, chownat, makedev, mknodat, openat, statat,
-    symlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, makedev, mknodat, openat, statat, symlinkat,
 };
 use rustix::mount::MountAttrFlags;
-use rustix::process::{Gid, Uid};
 use std::path::Path;
 
 /// The devices of no hardware, the same on every Linux: made, not mounted, which is quicker.
@@ -30,20 +31,25 @@ const LINKS: [(&str, &str); 4] = [
     ("stderr", "/proc/self/fd/2"),
 ];
 
-/// Builds `/dev`. Every node keeps the host's owner and mode, so the kernel goes on deciding who may
-/// open it; container root owns the directory and none of the host's nodes.
-pub(crate) fn build(builder: &Builder<'_>) -> Result<()> {
-    let devices = &builder.materials.policy.devices;
-    builder.memory.directory("dev", 0o755)?;
-    builder.memory.directory("dev/shm", 0o1777)?;
-    builder.memory.directory("dev/pts", 0o755)?;
+/// Makes the part of the memory that will be `/dev`, as root, who alone may. Every node keeps the host's
+/// owner and mode, so the kernel goes on deciding who may open it; container root gets the directory and
+/// none of the nodes.
+pub(crate) fn make_nodes(memory: &Memory, devices: &Devices, identity: &Identity) -> Result<()> {
+    memory.directory("dev", 0o755)?;
+    memory.directory("dev/pts", 0o755)?;
     for (name, major, minor) in PLAIN {
         if devices.allows(name) {
-            node(builder, name, major, minor)?;
+            node(memory, name, major, minor)?;
         }
     }
     // Opening it finds the terminals at `pts` beside it, whatever mode the host's `pts/ptmx` has.
-    node(builder, "ptmx", 5, 2)?;
+    node(memory, "ptmx", 5, 2)?;
+    memory.give_to("dev", identity.host_uid(0), identity.host_gid(0))
+}
+
+/// Shows `/dev`, with what the host has beyond those nodes.
+pub(crate) fn build(builder: &Builder<'_>) -> Result<()> {
+    builder.memory.directory("dev/shm", 0o1777)?;
     for (name, target) in LINKS {
         symlinkat(target, builder.memory.mount(), format!("dev/{name}"))
             .doing("create", || name)?;
@@ -56,7 +62,7 @@ pub(crate) fn build(builder: &Builder<'_>) -> Result<()> {
         .show(&mount, Path::new("/dev"), Missing::Insist)?;
     show_host(builder, "pts", Missing::Create)?;
 
-    for name in allowed_on_host(devices)? {
+    for name in allowed_on_host(&builder.materials.policy.devices)? {
         let Ok(stat) = statat(CWD, format!("/dev/{name}"), AtFlags::SYMLINK_NOFOLLOW) else {
             continue;
         };
@@ -74,7 +80,7 @@ pub(crate) fn build(builder: &Builder<'_>) -> Result<()> {
 
 /// The host's names that the policy allows, without those that are there already: first the top
 /// ones, then those in directories that are not allowed as a whole (`net/tun`).
-fn allowed_on_host(devices: &caddis_policy::Devices) -> Result<Vec<String>> {
+fn allowed_on_host(devices: &Devices) -> Result<Vec<String>> {
     let made = |name: &str| {
         ["pts", "shm", "ptmx"].contains(&name) || PLAIN.iter().any(|(plain, ..)| *plain == name)
     };
@@ -104,37 +110,15 @@ fn list(path: &str) -> Result<Vec<String>> {
     crate::store::entries(directory)
 }
 
-fn node(builder: &Builder<'_>, name: &str, major: u32, minor: u32) -> Result<()> {
+fn node(memory: &Memory, name: &str, major: u32, minor: u32) -> Result<()> {
     let path = format!("dev/{name}");
     let host = statat(CWD, format!("/dev/{name}"), AtFlags::SYMLINK_NOFOLLOW).ok();
     let (uid, gid, mode) = host.map_or((0, 0, 0o666), |stat| {
         (stat.st_uid, stat.st_gid, stat.st_mode & 0o777)
     });
-    let device = makedev(major, minor);
-    mknodat(
-        builder.memory.mount(),
-        &path,
-        FileType::CharacterDevice,
-        Mode::RUSR,
-        device,
-    )
-    .doing("mknod", || &path)?;
-    let (owner, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-    chownat(
-        builder.memory.mount(),
-        &path,
-        owner,
-        group,
-        AtFlags::SYMLINK_NOFOLLOW,
-    )
-    .doing("chown", || &path)?;
-    chmodat(
-        builder.memory.mount(),
-        &path,
-        Mode::from_raw_mode(mode),
-        AtFlags::empty(),
-    )
-    .doing("chmod", || &path)
+    let (kind, mode) = (FileType::CharacterDevice, Mode::from_raw_mode(mode));
+    mknodat(memory.mount(), &path, kind, mode, makedev(major, minor)).doing("mknod", || &path)?;
+    memory.give_to(&path, uid, gid)
 }
 
 fn show_host(builder: &Builder<'_>, name: &str, missing: Missing) -> Result<()> {

@@ -59,8 +59,23 @@ pub(crate) fn open_sources(materials: &Materials<'_>) -> Result<Sources> {
     sources.doing("take the ids of", || format!("user {uid}"))
 }
 
+/// The overlays of the plan, detached; `None` where the user does not get to the base.
+pub(crate) fn overlays(
+    materials: &Materials<'_>,
+    memory: &Memory,
+    sources: &Sources,
+) -> Result<Vec<Option<OwnedFd>>> {
+    let plan = materials.plan.overlays.iter().zip(&sources.overlays);
+    plan.enumerate()
+        .map(|(index, (overlay, source))| {
+            let merge = |source| merged(materials, memory, index, overlay, source);
+            source.as_ref().map(merge).transpose()
+        })
+        .collect()
+}
+
 /// Guard, veil, front and changes of one file system of the base, merged.
-pub(crate) fn merged(
+fn merged(
     materials: &Materials<'_>,
     memory: &Memory,
     index: usize,
