@@ -114,9 +114,10 @@ impl Builder<'_> {
     ) -> Result<()> {
         match step {
             Step::Overlay(index) => {
-                let (Some(overlay), Some(Some(mount))) =
-                    (self.materials.plan.overlays.get(*index), overlays.get(*index))
-                else {
+                let (Some(overlay), Some(Some(mount))) = (
+                    self.materials.plan.overlays.get(*index),
+                    overlays.get(*index),
+                ) else {
                     return Ok(());
                 };
                 self.view.show(mount, &overlay.at, Missing::PassOver)

@@ -64,7 +64,7 @@ pub(crate) fn live(start: &Start<'_>, held: &Held, waiting: &mut Option<Waiting>
     ];
     let callers = waiting
         .iter()
-        .flat_map(|caller| [&caller.pipe, &caller.lock]);
+        .flat_map(|caller| [&caller.answers, &caller.goes, &caller.lock]);
     let kept = kept
         .into_iter()
         .chain(callers)

@@ -41,4 +41,4 @@ pub use instance::{Instance, Runtime};
 pub use join::{Command, execute_inside};
 pub use plan::{Plan, Wish};
 pub use session::Ended;
-pub use start::Start;
+pub use start::{Entrance, Start};

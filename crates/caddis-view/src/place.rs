@@ -65,10 +65,7 @@ impl View {
     }
 
     /// Runs `action` as container root, with no capability but the one to mount.
-    pub(crate) fn places<T>(
-        identity: &Identity,
-        action: impl FnOnce() -> Result<T>,
-    ) -> Result<T> {
+    pub(crate) fn places<T>(identity: &Identity, action: impl FnOnce() -> Result<T>) -> Result<T> {
         let (uid, gid) = (identity.host_uid(0), identity.host_gid(0));
         let done = with_credentials(uid, gid, CapabilitySet::SYS_ADMIN, || Ok(action()));
         done.doing("take the ids of", || "container root")?
