@@ -377,7 +377,12 @@ fn id_ranges_come_from_the_policy_or_from_subuid() {
         .spawn();
     session.line();
     assert_eq!(
-        host.sh("root", "ps -o uid= -C sleep").ok().text(),
+        host.sh(
+            "root",
+            "until pgrep -x sleep >/dev/null; do :; done; ps -o uid= -C sleep"
+        )
+        .ok()
+        .text(),
         "3000000"
     );
     drop(session);
