@@ -84,7 +84,7 @@ pub fn build(materials: &Materials<'_>) -> Result<()> {
     };
     View::places(materials.identity, || {
         for (step, source) in materials.plan.steps.iter().zip(&sources.steps) {
-            builder.step(step, source.as_ref(), &overlays)?;
+            builder.step(step, source.as_ref(), &overlays, &sources.devices)?;
         }
         Ok(())
     })?;
@@ -111,6 +111,7 @@ impl Builder<'_> {
         step: &Step,
         source: Option<&OwnedFd>,
         overlays: &[Option<OwnedFd>],
+        devices: &[dev::Source],
     ) -> Result<()> {
         match step {
             Step::Overlay(index) => {
@@ -142,7 +143,7 @@ impl Builder<'_> {
                 self.view
                     .show(&self.memory.part("empty", flags)?, path, Missing::PassOver)
             }
-            Step::Dev => dev::build(self),
+            Step::Dev => dev::build(self, devices),
             Step::Sys => {
                 let sys = openat(CWD, "/sys", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
                     .doing("open", || "/sys")?;

@@ -9,9 +9,10 @@ use crate::place::Missing;
 use caddis_policy::Devices;
 use caddis_sys::MountAttr;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, makedev, mknodat, openat, statat, symlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, fstat, makedev, mknodat, openat, statat, symlinkat,
 };
 use rustix::mount::MountAttrFlags;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// The devices of no hardware, the same on every Linux: made, not mounted, which is quicker.
@@ -47,8 +48,38 @@ pub(crate) fn make_nodes(memory: &Memory, devices: &Devices, identity: &Identity
     memory.give_to("dev", identity.host_uid(0), identity.host_gid(0))
 }
 
-/// Shows `/dev`, with what the host has beyond those nodes.
-pub(crate) fn build(builder: &Builder<'_>) -> Result<()> {
+/// A device or a directory of devices of the host's, as the user could open it there.
+pub(crate) struct Source {
+    name: String,
+    directory: bool,
+    fd: OwnedFd,
+}
+
+/// Opens what the policy allows beyond those nodes. Called with the user's own rights: what lies in a directory
+/// that the user cannot pass on the host stays out of reach.
+pub(crate) fn open_sources(devices: &Devices) -> Vec<Source> {
+    let names = std::iter::once("pts".to_owned()).chain(allowed_on_host(devices));
+    let open = |name: String| {
+        let path = format!("/dev/{name}");
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = openat(CWD, &path, flags, Mode::empty()).ok()?;
+        let directory = match FileType::from_raw_mode(fstat(&fd).ok()?.st_mode) {
+            FileType::Directory => true,
+            FileType::CharacterDevice | FileType::BlockDevice => false,
+            _ => return None,
+        };
+        Some(Source {
+            name,
+            directory,
+            fd,
+        })
+    };
+    names.filter_map(open).collect()
+}
+
+/// Shows `/dev`, with the host's devices mounted into it: so a mode or ACL that the host changes (at a login,
+/// say) counts here too.
+pub(crate) fn build(builder: &Builder<'_>, sources: &[Source]) -> Result<()> {
     builder.memory.directory("dev/shm", 0o1777)?;
     for (name, target) in LINKS {
         symlinkat(target, builder.memory.mount(), format!("dev/{name}"))
@@ -60,32 +91,28 @@ pub(crate) fn build(builder: &Builder<'_>) -> Result<()> {
     builder
         .view
         .show(&mount, Path::new("/dev"), Missing::Insist)?;
-    show_host(builder, "pts", Missing::Create)?;
-
-    for name in allowed_on_host(&builder.materials.policy.devices)? {
-        let Ok(stat) = statat(CWD, format!("/dev/{name}"), AtFlags::SYMLINK_NOFOLLOW) else {
-            continue;
+    let flags = HARMLESS.difference(MountAttrFlags::MOUNT_ATTR_NODEV);
+    for source in sources {
+        let mount = clone_mount(&source.fd, true, &MountAttr::new(flags).recursive())?;
+        let missing = if source.directory {
+            Missing::Create
+        } else {
+            Missing::CreateFile
         };
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => show_host(builder, &name, Missing::Create)?,
-            // Mounted, so that a mode or ACL that the host changes (at a login, say) counts here too.
-            FileType::CharacterDevice | FileType::BlockDevice => {
-                show_host(builder, &name, Missing::CreateFile)?
-            }
-            _ => {}
-        }
+        let path = format!("/dev/{}", source.name);
+        builder.view.show(&mount, Path::new(&path), missing)?;
     }
     Ok(())
 }
 
 /// The host's names that the policy allows, without those that are there already: first the top
 /// ones, then those in directories that are not allowed as a whole (`net/tun`).
-fn allowed_on_host(devices: &Devices) -> Result<Vec<String>> {
+fn allowed_on_host(devices: &Devices) -> Vec<String> {
     let made = |name: &str| {
         ["pts", "shm", "ptmx"].contains(&name) || PLAIN.iter().any(|(plain, ..)| *plain == name)
     };
     let mut allowed = Vec::new();
-    for name in list("/dev")?.into_iter().filter(|name| !made(name)) {
+    for name in list("/dev").into_iter().filter(|name| !made(name)) {
         if devices.allows(&name) {
             allowed.push(name);
             continue;
@@ -95,19 +122,22 @@ fn allowed_on_host(devices: &Devices) -> Result<Vec<String>> {
             .iter()
             .filter_map(|pattern| pattern.split_once('/'));
         if below.into_iter().any(|(directory, _)| directory == name) {
-            let inner = list(&format!("/dev/{name}"))?.into_iter();
+            let inner = list(&format!("/dev/{name}")).into_iter();
             let paths = inner.map(|inner| format!("{name}/{inner}"));
             allowed.extend(paths.filter(|path| devices.allows(path)));
         }
     }
     allowed.sort();
-    Ok(allowed)
+    allowed
 }
 
-fn list(path: &str) -> Result<Vec<String>> {
+/// The entries of a directory; of one that cannot be read, none.
+fn list(path: &str) -> Vec<String> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = openat(CWD, path, flags, Mode::empty()).doing("open", || path)?;
-    crate::store::entries(directory)
+    let directory = openat(CWD, path, flags, Mode::empty()).doing("open", || path);
+    directory
+        .and_then(crate::store::entries)
+        .unwrap_or_default()
 }
 
 fn node(memory: &Memory, name: &str, major: u32, minor: u32) -> Result<()> {
@@ -119,13 +149,4 @@ fn node(memory: &Memory, name: &str, major: u32, minor: u32) -> Result<()> {
     let (kind, mode) = (FileType::CharacterDevice, Mode::from_raw_mode(mode));
     mknodat(memory.mount(), &path, kind, mode, makedev(major, minor)).doing("mknod", || &path)?;
     memory.give_to(&path, uid, gid)
-}
-
-fn show_host(builder: &Builder<'_>, name: &str, missing: Missing) -> Result<()> {
-    let path = format!("/dev/{name}");
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let source = openat(CWD, &path, flags, Mode::empty()).doing("open", || &path)?;
-    let flags = HARMLESS.difference(MountAttrFlags::MOUNT_ATTR_NODEV);
-    let mount = clone_mount(&source, true, &MountAttr::new(flags).recursive())?;
-    builder.view.show(&mount, Path::new(&path), missing)
 }

@@ -2,6 +2,7 @@
 
 use crate::build::Materials;
 use crate::credentials::with_credentials;
+use crate::dev;
 use crate::error::{Context, Error, Result};
 use crate::front;
 use crate::identity::Identity;
@@ -24,6 +25,8 @@ pub(crate) struct Sources {
     pub(crate) overlays: Vec<Option<OwnedFd>>,
     /// For each step of the plan.
     pub(crate) steps: Vec<Option<OwnedFd>>,
+    /// Of `/dev`.
+    pub(crate) devices: Vec<dev::Source>,
 }
 
 /// Opens the sources of a plan.
@@ -54,7 +57,11 @@ pub(crate) fn open_sources(materials: &Materials<'_>) -> Result<Sources> {
                 _ => None,
             })
             .collect();
-        Ok(Sources { overlays, steps })
+        Ok(Sources {
+            overlays,
+            steps,
+            devices: dev::open_sources(&materials.policy.devices),
+        })
     });
     sources.doing("take the ids of", || format!("user {uid}"))
 }
