@@ -27,8 +27,8 @@ const PROGRAMS: [(&str, &str); 7] = [
 
 /// Numbers of the processes of a start, as `stepper.py` counts them.
 const HELPER: &str = "0";
-const OWNER_OF_USER_NAMESPACE: &str = "1";
-const PROCESS_1: &str = "2";
+const PROCESS_1: &str = "1";
+const OWNER_OF_USER_NAMESPACE: &str = "2";
 const COMMAND: &str = "3";
 const JOINING_COMMAND: &str = "1";
 

@@ -3,6 +3,7 @@
 
 use crate::dev;
 use crate::error::{Context, Error, Result};
+use crate::handover::Taker;
 use crate::identity::Identity;
 use crate::layers::{clone_mount, new_filesystem};
 use crate::memory::Memory;
@@ -26,8 +27,8 @@ pub struct Materials<'a> {
     pub identity: &'a Identity,
     /// The administrator's policy.
     pub policy: &'a Policy,
-    /// The user namespace whose maps the layers get.
-    pub user_namespace: &'a OwnedFd,
+    /// Where the user namespace comes from whose maps the layers get.
+    pub(crate) user_namespace: &'a Taker,
     /// The environment's directory, opened in this mount namespace.
     pub environment: OwnedFd,
     /// The veil, opened in this mount namespace.
@@ -55,13 +56,19 @@ pub(crate) struct Builder<'a> {
     memories: u32,
 }
 
-/// Builds the view and makes it the root of this mount namespace.
-pub fn build(materials: &Materials<'_>) -> Result<()> {
+/// Builds the view and makes it the root of this mount namespace. Returns the user namespace.
+pub fn build(materials: &Materials<'_>) -> Result<OwnedFd> {
     // Modes are given in full where something is made.
     umask(Mode::empty());
     let memory = scaffolding(materials)?;
     let sources = open_sources(materials)?;
-    let mut overlays = overlays(materials, &memory, &sources)?;
+    // As late as possible: it is made meanwhile.
+    let user_namespace = materials.user_namespace.take()?;
+    let map = MountAttr::default().idmapped(&user_namespace);
+    let read_only = MountAttr::new(MountAttrFlags::MOUNT_ATTR_RDONLY).idmapped(&user_namespace);
+    memory.attach(&clone_mount(&materials.environment, false, &map)?, "env")?;
+    memory.attach(&clone_mount(&materials.veil, false, &read_only)?, "veil")?;
+    let mut overlays = overlays(materials, &memory, &sources, &read_only)?;
     let Some(root) = overlays.first_mut().and_then(Option::take) else {
         return Err(Error::refused(
             "see",
@@ -88,20 +95,17 @@ pub fn build(materials: &Materials<'_>) -> Result<()> {
         }
         Ok(())
     })?;
-    enter(builder.view.root())
+    enter(builder.view.root())?;
+    Ok(user_namespace)
 }
 
-/// The instance's memory, with the environment's directory and the veil in their places.
+/// The instance's memory, with the places for the layers.
 fn scaffolding(materials: &Materials<'_>) -> Result<Memory> {
     let size = &materials.policy.storage.memory;
     let memory = Memory::new(size, &materials.workshop, materials.identity)?;
     for name in ["empty", "root", "veil", "env"] {
         memory.scaffold(name)?;
     }
-    let map = MountAttr::default().idmapped(materials.user_namespace);
-    memory.attach(&clone_mount(&materials.environment, false, &map)?, "env")?;
-    let map = MountAttr::new(MountAttrFlags::MOUNT_ATTR_RDONLY).idmapped(materials.user_namespace);
-    memory.attach(&clone_mount(&materials.veil, false, &map)?, "veil")?;
     Ok(memory)
 }
 

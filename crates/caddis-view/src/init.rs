@@ -4,6 +4,7 @@
 use crate::build::{Materials, build, cut_loose};
 use crate::credentials::stay_closed;
 use crate::error::{Context, Result, write_all};
+use crate::handover::Taker;
 use crate::instance::{ENDS, own_record, sessions_left};
 use crate::start::{Start, Waiting};
 use caddis_policy::Session;
@@ -32,7 +33,12 @@ pub(crate) struct Held {
 }
 
 /// The life of process 1. Does not return while the instance lives; an error means that there is none.
-pub(crate) fn live(start: &Start<'_>, held: &Held, waiting: &mut Option<Waiting>) -> Result<()> {
+pub(crate) fn live(
+    start: &Start<'_>,
+    held: &Held,
+    namespace: &Taker,
+    waiting: &mut Option<Waiting>,
+) -> Result<()> {
     let root = (Some(Uid::from_raw(0)), Some(Gid::from_raw(0)));
     set_thread_res_gid(root.1, root.1, root.1).doing("setresgid", || 0)?;
     set_thread_res_uid(root.0, root.0, root.0).doing("setresuid", || 0)?;
@@ -43,11 +49,11 @@ pub(crate) fn live(start: &Start<'_>, held: &Held, waiting: &mut Option<Waiting>
     cut_loose()?;
     let times = start.policy.session.clone();
     let veil = start.veil()?;
-    build(&Materials {
+    let user_namespace = build(&Materials {
         plan: start.plan,
         identity: start.identity,
         policy: start.policy,
-        user_namespace: &start.user_namespace,
+        user_namespace: namespace,
         environment: start.environment()?,
         veil: veil.directory,
         workshop: start.run.to_owned(),
@@ -65,13 +71,10 @@ pub(crate) fn live(start: &Start<'_>, held: &Held, waiting: &mut Option<Waiting>
     let callers = waiting
         .iter()
         .flat_map(|caller| [&caller.answers, &caller.goes, &caller.lock]);
-    let kept = kept
-        .into_iter()
-        .chain(callers)
-        .chain([&start.user_namespace]);
+    let kept = kept.into_iter().chain(callers).chain([&user_namespace]);
     close_all_but(&kept.map(AsFd::as_fd).collect::<Vec<_>>())
         .doing("close", || "the builder's descriptors")?;
-    drop_privileges(start)?;
+    drop_privileges(start, &user_namespace)?;
     if let Some(caller) = waiting.take() {
         caller.say_ready();
     }
@@ -130,8 +133,8 @@ fn rest() {
 /// The process's memory still belongs to the initial user namespace and is not dumpable (it came from
 /// a setuid program and never calls execve), so container root cannot trace it or look at its
 /// descriptors or its root; see ptrace_may_access in the kernel.
-fn drop_privileges(start: &Start<'_>) -> Result<()> {
-    move_into_link_name_space(start.user_namespace.as_fd(), Some(LinkNameSpaceType::User))
+fn drop_privileges(start: &Start<'_>, user_namespace: &OwnedFd) -> Result<()> {
+    move_into_link_name_space(user_namespace.as_fd(), Some(LinkNameSpaceType::User))
         .doing("setns", || "the instance's user namespace")?;
     unshare(UnshareFlags::NEWUTS | UnshareFlags::NEWIPC | UnshareFlags::NEWCGROUP)
         .doing("unshare", || "the uts, ipc and cgroup namespaces")?;

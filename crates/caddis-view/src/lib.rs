@@ -17,6 +17,7 @@ mod dev;
 mod ending;
 pub mod error;
 mod front;
+mod handover;
 pub mod home;
 pub mod identity;
 mod init;

@@ -71,11 +71,12 @@ pub(crate) fn overlays(
     materials: &Materials<'_>,
     memory: &Memory,
     sources: &Sources,
+    read_only: &MountAttr<'_>,
 ) -> Result<Vec<Option<OwnedFd>>> {
     let plan = materials.plan.overlays.iter().zip(&sources.overlays);
     plan.enumerate()
         .map(|(index, (overlay, source))| {
-            let merge = |source| merged(materials, memory, index, overlay, source);
+            let merge = |source| merged(materials, memory, index, overlay, source, read_only);
             source.as_ref().map(merge).transpose()
         })
         .collect()
@@ -88,6 +89,7 @@ fn merged(
     index: usize,
     overlay: &Overlay,
     source: &OwnedFd,
+    read_only: &MountAttr<'_>,
 ) -> Result<OwnedFd> {
     let on = |error: Error| Error {
         object: format!("{} ({})", overlay.at.display(), error.object),
@@ -97,8 +99,7 @@ fn merged(
     let guard_name = format!("guard{index}");
     memory.scaffold(&base_name)?;
     memory.scaffold(&guard_name)?;
-    let map = MountAttr::new(MountAttrFlags::MOUNT_ATTR_RDONLY).idmapped(materials.user_namespace);
-    let base = clone_mount(source, false, &map)
+    let base = clone_mount(source, false, read_only)
         .map_err(on)
         .map_err(|error| {
             error.hint(

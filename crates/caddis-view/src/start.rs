@@ -1,6 +1,7 @@
-//! Starts an instance: a user namespace, then process 1, which builds the view.
+//! Starts an instance: process 1, which builds the view, and meanwhile the user namespace for it.
 
 use crate::error::{Context, Error, Result};
+use crate::handover::handover;
 use crate::identity::Identity;
 use crate::init::{Held, live};
 use crate::instance::{Instance, Runtime};
@@ -12,7 +13,8 @@ use caddis_policy::{EnvName, Policy};
 use caddis_sys::{Forked, Namespaces, block_all, fork};
 use rustix::io::retry_on_intr;
 use rustix::pipe::{PipeFlags, pipe_with};
-use std::os::fd::OwnedFd;
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 /// What an instance is started from.
@@ -30,31 +32,9 @@ pub struct Start<'a> {
     pub run: &'a Path,
     /// The host name inside; `None`: the host's.
     pub hostname: Option<&'a str>,
-    pub(crate) user_namespace: OwnedFd,
 }
 
-impl<'a> Start<'a> {
-    /// Prepares a start: makes the user namespace.
-    pub fn new(
-        plan: &'a Plan,
-        identity: &'a Identity,
-        name: &'a EnvName,
-        policy: &'a Policy,
-        run: &'a Path,
-        hostname: Option<&'a str>,
-    ) -> Result<Start<'a>> {
-        let user_namespace = userns::create(identity)?;
-        Ok(Start {
-            plan,
-            identity,
-            name,
-            policy,
-            run,
-            hostname,
-            user_namespace,
-        })
-    }
-
+impl Start<'_> {
     /// The environment's directory, opened anew: a mount can only be cloned from a descriptor that
     /// was opened in the same mount namespace.
     pub(crate) fn environment(&self) -> Result<OwnedFd> {
@@ -80,12 +60,13 @@ impl<'a> Start<'a> {
             lock: runtime.another_lock()?,
             record: runtime.new_record()?,
         };
+        let (giver, taker) = handover()?;
         let pipe = || pipe_with(PipeFlags::CLOEXEC).doing("pipe", || "to process 1");
         let (answer, answers) = pipe()?;
         let (go, goes) = pipe()?;
         match fork(Namespaces::PidAndMount).doing("start", || "process 1 of the environment")? {
             Forked::Child => {
-                drop((answer, go, session));
+                drop((answer, go, session, giver));
                 let mut waiting = Some(Waiting {
                     answers,
                     goes,
@@ -93,7 +74,7 @@ impl<'a> Start<'a> {
                 });
                 let lived = block_all()
                     .doing("block", || "signals")
-                    .and_then(|_| live(&self, &held, &mut waiting));
+                    .and_then(|_| live(&self, &held, &taker, &mut waiting));
                 // Nobody waits any more once the view stands.
                 if let (Err(error), Some(caller)) = (&lived, &waiting) {
                     let _ = rustix::io::write(&caller.answers, &error.to_bytes());
@@ -102,6 +83,15 @@ impl<'a> Start<'a> {
                 std::process::exit(i32::from(lived.is_err()));
             }
             Forked::Parent(pid, pidfd) => {
+                match userns::create(self.identity) {
+                    Ok(namespace) => giver.give(&namespace),
+                    Err(error) => {
+                        // Process 1 ends as well then.
+                        drop((giver, taker));
+                        let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+                        return Err(error);
+                    }
+                }
                 let building = Building {
                     answer,
                     go,

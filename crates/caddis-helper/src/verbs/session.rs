@@ -153,11 +153,15 @@ fn start_or_join(
         }
         // Again, under the lock that a removal needs, too.
         environments.create(name)?;
-        let plan = plan(policy, identity, session)?;
-        let hostname = settings.hostname();
-        return Start::new(&plan, identity, name, policy, run, hostname)?
-            .begin(runtime)
-            .map_err(|error| explained(name, error));
+        let start = Start {
+            plan: &plan(policy, identity, session)?,
+            identity,
+            name,
+            policy,
+            run,
+            hostname: settings.hostname(),
+        };
+        return start.begin(runtime).map_err(|error| explained(name, error));
     }
 }
 
