@@ -75,6 +75,8 @@ pub(crate) fn live(
     close_all_but(&kept.map(AsFd::as_fd).collect::<Vec<_>>())
         .doing("close", || "the builder's descriptors")?;
     drop_privileges(start, &user_namespace)?;
+    // It only keeps the books: the end of a session, which wakes it, is not to wait for it.
+    let _ = caddis_sys::never_preempt();
     if let Some(caller) = waiting.take() {
         caller.say_ready();
     }
