@@ -8,8 +8,7 @@ use rustix::io::Errno;
 pub fn never_preempt() -> Result<(), Errno> {
     let parameters = libc::sched_param { sched_priority: 0 };
     // SAFETY: the structure is read by the kernel and lives until the call returns; 0 is this thread.
-    checked(
-        unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) }.into(),
-    )?;
+    let answer = unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) };
+    checked(answer.into())?;
     Ok(())
 }

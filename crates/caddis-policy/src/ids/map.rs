@@ -2,6 +2,10 @@
 
 use super::RANGE;
 
+/// The inode number of the initial user namespace, the same on every Linux: `PROC_USER_INIT_INO` in the kernel's
+/// `include/linux/proc_ns.h`.
+pub const INITIAL_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
+
 /// The kernel takes at most this many extents per map (`UID_GID_MAP_MAX_EXTENTS`).
 const MOST_EXTENTS: usize = 340;
 
