@@ -23,7 +23,8 @@ fn everybodys_environments_are_listed_shown_and_stopped() {
     assert_eq!(json(&host, "admin list", "j"), "[]");
     let mut alice = host.session("alice", "echo; exec cat");
     let mut bob = host.session("bob", "echo; exec cat");
-    (alice.line(), bob.line());
+    alice.line();
+    bob.line();
     host.sh("alice", "caddis new second").ok();
     let rows = "[(e['user'], e['uid'], e['name'], e['state']) for e in j]";
     let of_alice = "('alice', 1000, 'default', 'running'), ('alice', 1000, 'second', 'stopped')";
