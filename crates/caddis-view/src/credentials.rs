@@ -51,26 +51,24 @@ pub(crate) fn with_credentials<T>(
     }
 }
 
-/// Runs `action` with the effective user id `uid` and `CAP_SYS_ADMIN`: whoever creates a user
-/// namespace owns it.
-pub(crate) fn with_effective_uid<T>(
-    uid: u32,
-    action: impl FnOnce() -> Result<T, Errno>,
-) -> Result<T, Errno> {
+/// Runs `action` with the real and the effective user id `uid` and `CAP_SYS_ADMIN`: whoever creates a user
+/// namespace owns it, and root's real id would free it from `RLIMIT_NPROC`; see enforced_nproc_rlimit in the kernel.
+pub(crate) fn with_uid<T>(uid: u32, action: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
     let before = capabilities(None)?;
-    set_effective_uid(uid)?;
+    set_uid(uid)?;
     let mut during = before;
     during.effective = CapabilitySet::SYS_ADMIN & before.permitted;
     let result = set_capabilities(None, during).and_then(|()| action());
-    set_effective_uid(0)?;
+    set_uid(0)?;
     set_capabilities(None, before)?;
     stay_closed()?;
     result
 }
 
-/// The real and the saved id stay what they are; the saved one is the way back.
-fn set_effective_uid(uid: u32) -> Result<(), Errno> {
-    set_thread_res_uid(None, Some(Uid::from_raw(uid)), None)
+/// The saved id stays root's: it is the way back.
+fn set_uid(uid: u32) -> Result<(), Errno> {
+    let uid = Some(Uid::from_raw(uid));
+    set_thread_res_uid(uid, uid, None)
 }
 
 /// Keeps others from tracing this process and from opening its `/proc/PID`. To be said again after

@@ -12,7 +12,9 @@ use caddis_sys::{Caught, close_all_but, kill_everyone, signalfd, unshare};
 use rustix::event::epoll;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
 use rustix::io::Errno;
-use rustix::process::{Gid, Signal, Uid, WaitOptions, setsid, wait};
+use rustix::process::{
+    Gid, Resource, Rlimit, Signal, Uid, WaitOptions, getrlimit, setrlimit, setsid, wait,
+};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, LinkNameSpaceType, UnshareFlags, clear_ambient_capability_set,
     move_into_link_name_space, set_capabilities, set_no_new_privs, set_thread_groups,
@@ -59,6 +61,8 @@ pub(crate) fn live(
         workshop: start.run.to_owned(),
     })?;
     let signals = signalfd().doing("signalfd", || "process 1")?;
+    // While an error can still be told.
+    let events = watch(held, &signals)?;
     forget_the_caller();
     // What the caller had open, and the directories of the host that were needed to build.
     let kept = [
@@ -67,6 +71,7 @@ pub(crate) fn live(
         &held.record,
         &veil.lock,
         &signals,
+        &events,
     ];
     let callers = waiting
         .iter()
@@ -77,10 +82,11 @@ pub(crate) fn live(
     drop_privileges(start, &user_namespace)?;
     // It only keeps the books: the end of a session, which wakes it, is not to wait for it.
     let _ = caddis_sys::never_preempt();
+    live_long();
     if let Some(caller) = waiting.take() {
-        caller.say_ready();
+        caller.say_ready()?;
     }
-    attend(held, &signals, &times)
+    attend(held, &signals, &events, &times)
 }
 
 /// The first session's terminal, pipes and name are not to be held by a process that may outlive it.
@@ -96,6 +102,19 @@ fn leave_the_terminal() -> Result<()> {
     rustix::stdio::dup2_stdin(&null).doing("dup2", || "/dev/null")?;
     rustix::stdio::dup2_stdout(&null).doing("dup2", || "/dev/null")?;
     rustix::stdio::dup2_stderr(&null).doing("dup2", || "/dev/null")
+}
+
+/// Undoes the first session's limit of processor time, as far as one may: the kernel would end process 1 for it,
+/// and with it all sessions.
+fn live_long() {
+    let maximum = getrlimit(Resource::Cpu).maximum;
+    let none = [None, maximum].map(|limit| Rlimit {
+        current: limit,
+        maximum: limit,
+    });
+    let _ = none
+        .into_iter()
+        .find(|limit| setrlimit(Resource::Cpu, *limit).is_ok());
 }
 
 /// Process 1 is a copy of the first session's process: takes another name, clears the command line and
@@ -163,18 +182,22 @@ pub(crate) fn capabilities(kept: CapabilitySet) -> Result<()> {
     set_capabilities(None, sets).doing("capset", || format!("{kept:?}"))
 }
 
-/// Reaps and waits: for the last session to end, then for the linger time to pass.
-fn attend(held: &Held, signals: &OwnedFd, times: &Session) -> Result<()> {
+/// Tells when a session begins or ends, and when a signal has come.
+fn watch(held: &Held, signals: &OwnedFd) -> Result<OwnedFd> {
     let events =
         epoll::create(epoll::CreateFlags::CLOEXEC).doing("epoll_create", || "process 1")?;
     // Edge-triggered: a FIFO that nobody has open for writing would be ready all the time.
     let edge = epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ET;
-    epoll::add(&events, &held.sessions, epoll::EventData::new_u64(0), edge)
-        .and_then(|()| {
-            let data = epoll::EventData::new_u64(1);
-            epoll::add(&events, signals, data, epoll::EventFlags::IN)
-        })
+    let level = epoll::EventFlags::IN;
+    let data = epoll::EventData::new_u64;
+    epoll::add(&events, &held.sessions, data(0), edge)
+        .and_then(|()| epoll::add(&events, signals, data(1), level))
         .doing("epoll_ctl", || "process 1")?;
+    Ok(events)
+}
+
+/// Reaps and waits: for the last session to end, then for the linger time to pass.
+fn attend(held: &Held, signals: &OwnedFd, events: &OwnedFd, times: &Session) -> Result<()> {
     let mut idle_since: Option<Instant> = None;
     loop {
         reap();
@@ -203,7 +226,7 @@ fn attend(held: &Held, signals: &OwnedFd, times: &Session) -> Result<()> {
             flags: epoll::EventFlags::empty(),
             data: epoll::EventData::new_u64(0),
         }; 4];
-        match epoll::wait(&events, &mut ready[..], left.as_ref()) {
+        match epoll::wait(events, &mut ready[..], left.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno).doing("epoll_wait", || "process 1"),
         }

@@ -11,7 +11,7 @@ use crate::userns;
 use crate::veil::{self, Veil};
 use caddis_policy::{EnvName, Policy};
 use caddis_sys::{Forked, Namespaces, block_all, fork};
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::os::fd::{AsFd, OwnedFd};
@@ -153,8 +153,8 @@ impl Building {
             return Ok(());
         }
         if answer.is_empty() {
-            let reason = "process 1 was killed while it built the view";
-            return Err(Error::refused("start", "the environment", reason));
+            let reason = "it was killed while it built the view";
+            return Err(Error::refused("hear from", "process 1", reason));
         }
         Err(Error::from_bytes(&answer))
     }
@@ -171,12 +171,17 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// The view stands.
-    pub(crate) fn say_ready(self) {
+    /// The view stands. A caller that was killed meanwhile is a session that has ended.
+    pub(crate) fn say_ready(self) -> Result<()> {
         drop(self.lock);
-        // A caller that was killed meanwhile is a session that has ended.
-        let _ = rustix::io::write(&self.goes, READY);
-        let _ = rustix::io::write(&self.answers, READY);
+        for pipe in [&self.goes, &self.answers] {
+            match rustix::io::write(pipe, READY) {
+                Ok(_) | Err(Errno::PIPE) => {}
+                // It would wait for us, and we for its end.
+                Err(errno) => return Err(errno).doing("write", || "that the view stands"),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -198,7 +203,7 @@ pub(crate) fn read_all(pipe: &OwnedFd) -> Result<Vec<u8>> {
         match rustix::io::read(pipe, &mut buffer) {
             Ok(0) => return Ok(all),
             Ok(length) => all.extend_from_slice(&buffer[..length]),
-            Err(rustix::io::Errno::INTR) => {}
+            Err(Errno::INTR) => {}
             Err(errno) => return Err(errno).doing("read", || "a pipe from a child"),
         }
     }

@@ -1,6 +1,6 @@
 //! The user namespace of an instance.
 
-use crate::credentials::with_effective_uid;
+use crate::credentials::with_uid;
 use crate::error::{Context, Result};
 use crate::identity::Identity;
 use caddis_policy::{gid_map, map_text, uid_map};
@@ -18,7 +18,7 @@ use std::os::fd::{AsFd, OwnedFd};
 /// host would have all capabilities in it. Were it root's, the kernel would count what the environment
 /// uses (inotify instances, namespaces, processes) as root's own, and a user could use up root's.
 pub fn create(identity: &Identity) -> Result<OwnedFd> {
-    let (pid, pidfd) = with_effective_uid(identity.host_uid(0), end_in_user_namespace)
+    let (pid, pidfd) = with_uid(identity.host_uid(0), end_in_user_namespace)
         .doing("create", || "a user namespace")
         .map_err(|error| {
             error.hint(

@@ -17,6 +17,7 @@ use caddis_view::store::Environments;
 use caddis_view::{Command, Ended, Entrance, Error, Identity, Plan, Runtime, Start, Wish, home};
 use rustix::io::Errno;
 use std::ffi::{CString, OsString};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -212,7 +213,7 @@ fn plan(policy: &Policy, identity: &Identity, session: &Session) -> Result<Plan,
             }
         });
     Ok(Plan::new(
-        &resolved(&policy.view),
+        &resolved(&policy.view)?,
         &mounts,
         &Wish {
             uid: identity.uid,
@@ -221,23 +222,36 @@ fn plan(policy: &Policy, identity: &Identity, session: &Session) -> Result<Plan,
     ))
 }
 
-/// The administrator's paths without links; those that do not exist are left out.
-fn resolved(view: &View) -> View {
-    let resolve = |paths: &[PathBuf]| -> Vec<PathBuf> {
-        paths
-            .iter()
-            .filter_map(|path| std::fs::canonicalize(path).ok())
-            .collect()
+/// The administrator's paths without links; those that do not exist are left out. One that cannot be looked up for
+/// another reason is not: what is to be hidden would show.
+fn resolved(view: &View) -> Result<View, Error> {
+    let resolve = |paths: &[PathBuf]| -> Result<Vec<PathBuf>, Error> {
+        let mut resolved = Vec::with_capacity(paths.len());
+        for path in paths {
+            match std::fs::canonicalize(path) {
+                Ok(path) => resolved.push(path),
+                Err(error) if ABSENT.contains(&error.kind()) => {}
+                Err(error) => {
+                    return Err(Error::refused("find", path.display(), error).hint(
+                        "the policy names it under `view`; an administrator can take it out there",
+                    ));
+                }
+            }
+        }
+        Ok(resolved)
     };
-    View {
-        private: resolve(&view.private),
-        memory: resolve(&view.memory),
-        hidden: resolve(&view.hidden),
-        shared: resolve(&view.shared),
-        read_only: resolve(&view.read_only),
+    Ok(View {
+        private: resolve(&view.private)?,
+        memory: resolve(&view.memory)?,
+        hidden: resolve(&view.hidden)?,
+        shared: resolve(&view.shared)?,
+        read_only: resolve(&view.read_only)?,
         ..view.clone()
-    }
+    })
 }
+
+/// What canonicalize says of a path that leads nowhere.
+const ABSENT: [ErrorKind; 2] = [ErrorKind::NotFound, ErrorKind::NotADirectory];
 
 fn refuse_root_that_cannot_be_stacked(mounts: &[Mount]) -> Result<(), Error> {
     let fstype = mounts
