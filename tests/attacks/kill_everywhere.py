@@ -3,7 +3,7 @@
 
 kill_everywhere VICTIM STRIDE [join]
 
-VICTIM is its number (0: the helper, 1: the owner of the user namespace, 2: process 1, 3: the command; with "join",
+VICTIM is its number (0: the helper, 1: process 1, 2: the owner of the user namespace, 3: the command; with "join",
 where an instance runs already, 1: the command). After each run a next session must work and find what was written
 before, and at the end nothing may be left: no process, no mount. Prints what is wrong, then "killed N".
 """

@@ -11,9 +11,10 @@ import signal
 libc = ctypes.CDLL(None, use_errno=True)
 ptrace = libc.ptrace
 ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-SYSCALL, SEIZE, LISTEN = 24, 0x4206, 0x4208
+SYSCALL, GETEVENTMSG, SEIZE, LISTEN = 24, 0x4201, 0x4206, 0x4208
 # SYSGOOD, TRACEFORK, TRACEVFORK, TRACECLONE, TRACEEXEC
 OPTIONS = 1 | 2 | 4 | 8 | 16
+BIRTHS = (1, 2, 3)
 EVENT_EXEC, EVENT_STOP = 4, 128
 SYSCALL_STOP = signal.SIGTRAP | 0x80
 ALL = 0x40000000
@@ -67,6 +68,11 @@ def run_to(first, victim, moment):
                 calls[number] = calls.get(number, 0) + 1
                 if number == victim and calls[number] == moment:
                     return pid
+        elif event in BIRTHS:
+            # Here, because two of its children may come to their own first stops in any order.
+            child = ctypes.c_ulong()
+            ptrace(GETEVENTMSG, pid, None, ctypes.addressof(child))
+            numbers.setdefault(child.value, len(numbers))
         elif event == EVENT_EXEC and number == 0 and not inside.get("started"):
             calls[0], inside["started"] = 0, True
         elif event == EVENT_STOP and stop != signal.SIGTRAP:

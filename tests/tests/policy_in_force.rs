@@ -223,6 +223,14 @@ fn devices_that_are_there_are_those_that_are_allowed() {
             .text(),
         "00 00 00"
     );
+    // A device in a directory that the user cannot pass on the host is out of reach, whatever its own mode.
+    host.sh("root", "for d in closed shared; do mkdir -m 750 /dev/$d; mknod -m 666 /dev/$d/one c 1 5; done; chgrp proj /dev/shared").ok();
+    let both = "[devices]\nallow = [\"null\", \"closed/one\", \"shared/o*\"]\n";
+    assert_eq!(
+        under(&host, both, devices).ok().stdout,
+        "./null\n./ptmx\n./shared/one\n"
+    );
+    host.inside("alice", "head -c 3 /dev/shared/one").ok();
     under(
         &host,
         "",
@@ -377,7 +385,12 @@ fn id_ranges_come_from_the_policy_or_from_subuid() {
         .spawn();
     session.line();
     assert_eq!(
-        host.sh("root", "ps -o uid= -C sleep").ok().text(),
+        host.sh(
+            "root",
+            "until pgrep -x sleep >/dev/null; do :; done; ps -o uid= -C sleep"
+        )
+        .ok()
+        .text(),
         "3000000"
     );
     drop(session);

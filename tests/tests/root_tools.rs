@@ -283,6 +283,10 @@ fn caddis_root_works_inside_and_outside_and_keeps_what_a_command_needs() {
         "0\n0\n0\n/var/tmp\n7\nin\ndefault default\nalice\nroot\ny /root root\n0027\ngames\n125\n127\n",
         "{output}"
     );
+    // Where the variable that names the environment is lost, too.
+    let lost = "su - -c 'caddis root id -u; caddis run id -u'; su - alice -c 'caddis root id -u'; caddis doctor";
+    let output = host.inside_root("alice", lost);
+    assert!(output.stdout.starts_with("0\n0\n0\n"), "{output}");
     // Only the environment's user is its root without a password.
     host.inside("alice", "sudo -u games caddis root id")
         .exits(125)

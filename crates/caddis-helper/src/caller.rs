@@ -2,7 +2,7 @@
 
 use crate::arguments::{Request, Target};
 use crate::host::{local_name, sub_ids};
-use caddis_policy::{IdRange, Policy, Who, id_range};
+use caddis_policy::{INITIAL_USER_NAMESPACE, IdRange, Policy, Who, id_range};
 use caddis_sys::{Signals, block_all};
 use caddis_view::error::Context;
 use caddis_view::{Error, Identity};
@@ -25,9 +25,6 @@ pub(crate) enum Place {
     /// `/proc` does not tell.
     Unknown,
 }
-
-/// The inode number of the initial user namespace, the same on every Linux: `PROC_USER_INIT_INO`.
-const INITIAL_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 
 /// Finds out where we are. The setuid bit only works where the file's owner, the host's root or an
 /// environment's, has a place in the user namespace, so effective root is never more than it seems.

@@ -39,8 +39,8 @@ pub use capability::{Capability, Root, UnknownCapability};
 pub use devices::{Devices, PatternError};
 pub use error::{PolicyError, PolicyErrors};
 pub use ids::{
-    Extent, IdRange, Ids, MapError, RANGE, RangeError, SubEntry, gid_map, id_range, map_text,
-    parse_subid, uid_map,
+    Extent, INITIAL_USER_NAMESPACE, IdRange, Ids, MapError, RANGE, RangeError, SubEntry, gid_map,
+    id_range, map_text, parse_subid, spare_uid, uid_map,
 };
 pub use name::{EnvName, NameError};
 pub use path::PathError;

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use caddis_policy::{
     Devices, EnvName, Extent, Ids, RANGE, Storage, SubEntry, gid_map, id_range, map_text, parse,
-    parse_bytes, parse_subid, uid_map,
+    parse_bytes, parse_subid, spare_uid, uid_map,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -36,7 +36,8 @@ fn disjoint(map: &[Extent], first: fn(&Extent) -> u32) -> bool {
     spans.windows(2).all(|pair| pair[0].1 <= pair[1].0)
 }
 
-fn check_map(map: &[Extent], own: &[u32], start: u32) -> Result<(), TestCaseError> {
+/// The ids before `end` are mapped, all of them once.
+fn check_map(map: &[Extent], own: &[u32], start: u32, end: u32) -> Result<(), TestCaseError> {
     prop_assert!(disjoint(map, |e| e.inside), "{map:?}");
     prop_assert!(disjoint(map, |e| e.outside), "{map:?}");
     prop_assert!(
@@ -49,7 +50,7 @@ fn check_map(map: &[Extent], own: &[u32], start: u32) -> Result<(), TestCaseErro
     let edges = map
         .iter()
         .flat_map(|e| [e.inside, e.inside + (e.count - 1)])
-        .chain([0, RANGE - 1]);
+        .chain([0, end - 1]);
     for inside in edges.filter(|&inside| inside < RANGE) {
         let expected = if own.contains(&inside) {
             inside
@@ -62,8 +63,8 @@ fn check_map(map: &[Extent], own: &[u32], start: u32) -> Result<(), TestCaseErro
         prop_assert_eq!(outside(map, id), Some(id));
     }
     let ids: u64 = map.iter().map(|e| u64::from(e.count)).sum();
-    let above = own.iter().filter(|&&id| id >= RANGE).count() as u64;
-    prop_assert_eq!(ids, u64::from(RANGE) + above);
+    let above = own.iter().filter(|&&id| id >= end).count() as u64;
+    prop_assert_eq!(ids, u64::from(end) + above);
     prop_assert_eq!(map_text(map).lines().count(), map.len());
     Ok(())
 }
@@ -110,20 +111,25 @@ proptest! {
     #[test]
     fn uid_maps_are_one_to_one(uid in id(), start in start()) {
         prop_assume!(uid < start || uid - start >= RANGE);
-        check_map(&uid_map(uid, start), &[uid], start)?;
+        let map = uid_map(uid, start);
+        let end = if uid < RANGE { RANGE } else { RANGE - 1 };
+        check_map(&map, &[uid], start, end)?;
+        let spare = spare_uid(uid, start);
+        prop_assert!(spare >= start && spare - start < RANGE);
+        prop_assert!(map.iter().all(|e| spare < e.outside || spare - e.outside >= e.count));
     }
 
     #[test]
     fn gid_maps_are_one_to_one(gids in vec(id(), 0..60), start in start()) {
         prop_assume!(gids.iter().all(|&gid| gid < start || gid - start >= RANGE));
-        check_map(&gid_map(&gids, start).unwrap(), &gids, start)?;
+        check_map(&gid_map(&gids, start).unwrap(), &gids, start, RANGE)?;
     }
 
     #[test]
     fn gid_maps_fit_the_kernel_or_are_refused(gids in vec(0..3000_u32, 0..600), start in start()) {
         if let Ok(map) = gid_map(&gids, start) {
             prop_assert!(map.len() <= 340);
-            check_map(&map, &gids, start)?;
+            check_map(&map, &gids, start, RANGE)?;
         }
     }
 

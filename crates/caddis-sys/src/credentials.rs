@@ -1,27 +1,25 @@
-/// Sets the user id that file systems see, for this thread, and with it the effective file-system
-/// capabilities (dropped when it leaves 0). The call cannot report failure; see setfsuid(2), so the
-/// id is read back: `false` says that the kernel refused.
+/// Sets the user id for file-system access; capabilities that bear on file systems go with it (when it
+/// leaves 0) and come back (when it becomes 0 again). Returns the id until now. The call reports no failure
+/// (see setfsuid(2)): ask with [`fs_ids`] where it matters.
 ///
 /// # References
 /// - [setfsuid(2)](https://man7.org/linux/man-pages/man2/setfsuid.2.html)
-#[must_use]
-pub fn setfsuid(uid: u32) -> bool {
-    // SAFETY: takes a number. Asking for the invalid id -1 changes nothing and answers the present one.
-    unsafe {
-        libc::setfsuid(uid);
-        libc::setfsuid(u32::MAX).cast_unsigned() == uid
-    }
+pub fn setfsuid(uid: u32) -> u32 {
+    // SAFETY: takes a number and has no effect on memory.
+    unsafe { libc::setfsuid(uid) }.cast_unsigned()
 }
 
-/// Sets the group id that file systems see, for this thread. `false`: the kernel refused.
+/// The same for the group id.
 ///
 /// # References
 /// - [setfsgid(2)](https://man7.org/linux/man-pages/man2/setfsgid.2.html)
-#[must_use]
-pub fn setfsgid(gid: u32) -> bool {
+pub fn setfsgid(gid: u32) -> u32 {
     // SAFETY: as in `setfsuid`.
-    unsafe {
-        libc::setfsgid(gid);
-        libc::setfsgid(u32::MAX).cast_unsigned() == gid
-    }
+    unsafe { libc::setfsgid(gid) }.cast_unsigned()
+}
+
+/// The user and the group id for file-system access: setting an id that cannot be only asks for it.
+#[must_use]
+pub fn fs_ids() -> (u32, u32) {
+    (setfsuid(u32::MAX), setfsgid(u32::MAX))
 }

@@ -3,17 +3,18 @@
 
 use crate::dev;
 use crate::error::{Context, Error, Result};
+use crate::handover::Taker;
 use crate::identity::Identity;
 use crate::layers::{clone_mount, new_filesystem};
 use crate::memory::Memory;
-use crate::merge::{Sources, merged, open_sources};
+use crate::merge::{open_sources, overlays};
 use crate::place::{Missing, View};
 use crate::plan::{Plan, Step};
 use caddis_policy::Policy;
 use caddis_sys::MountAttr;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
-use rustix::process::{chdir, fchdir, pivot_root};
+use rustix::process::{chdir, fchdir, pivot_root, umask};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -26,8 +27,8 @@ pub struct Materials<'a> {
     pub identity: &'a Identity,
     /// The administrator's policy.
     pub policy: &'a Policy,
-    /// The user namespace whose maps the layers get.
-    pub user_namespace: &'a OwnedFd,
+    /// Where the user namespace comes from whose maps the layers get.
+    pub(crate) user_namespace: &'a Taker,
     /// The environment's directory, opened in this mount namespace.
     pub environment: OwnedFd,
     /// The veil, opened in this mount namespace.
@@ -55,62 +56,76 @@ pub(crate) struct Builder<'a> {
     memories: u32,
 }
 
-/// Builds the view and makes it the root of this mount namespace.
-pub fn build(materials: &Materials<'_>) -> Result<()> {
+/// Builds the view and makes it the root of this mount namespace. Returns the user namespace.
+pub fn build(materials: &Materials<'_>) -> Result<OwnedFd> {
+    // Modes are given in full where something is made.
+    umask(Mode::empty());
     let memory = scaffolding(materials)?;
     let sources = open_sources(materials)?;
-    let (Some(overlay), Some(Some(source))) =
-        (materials.plan.overlays.first(), sources.overlays.first())
-    else {
+    // As late as possible: it is made meanwhile.
+    let user_namespace = materials.user_namespace.take()?;
+    let map = MountAttr::default().idmapped(&user_namespace);
+    let read_only = MountAttr::new(MountAttrFlags::MOUNT_ATTR_RDONLY).idmapped(&user_namespace);
+    memory.attach(&clone_mount(&materials.environment, false, &map)?, "env")?;
+    memory.attach(&clone_mount(&materials.veil, false, &read_only)?, "veil")?;
+    let mut overlays = overlays(materials, &memory, &sources, &read_only)?;
+    let Some(root) = overlays.first_mut().and_then(Option::take) else {
         return Err(Error::refused(
             "see",
             "/",
             "the user cannot open the root directory",
         ));
     };
-    let root = merged(materials, &memory, 0, overlay, source)?;
     memory.attach(&root, "root")?;
+    dev::make_nodes(&memory, &materials.policy.devices, materials.identity)?;
     let mut view = View::new(root, materials.identity)?;
     view.own(memory.mount())?;
+    for mount in overlays.iter().flatten() {
+        view.own(mount)?;
+    }
     let mut builder = Builder {
         materials,
         memory,
         view,
         memories: 0,
     };
-    for (step, source) in materials.plan.steps.iter().zip(&sources.steps) {
-        builder.step(step, source.as_ref(), &sources)?;
-    }
-    enter(builder.view.root())
+    View::places(materials.identity, || {
+        for (step, source) in materials.plan.steps.iter().zip(&sources.steps) {
+            builder.step(step, source.as_ref(), &overlays, &sources.devices)?;
+        }
+        Ok(())
+    })?;
+    enter(builder.view.root())?;
+    Ok(user_namespace)
 }
 
-/// The instance's memory, with the environment's directory and the veil in their places.
+/// The instance's memory, with the places for the layers.
 fn scaffolding(materials: &Materials<'_>) -> Result<Memory> {
     let size = &materials.policy.storage.memory;
     let memory = Memory::new(size, &materials.workshop, materials.identity)?;
     for name in ["empty", "root", "veil", "env"] {
         memory.scaffold(name)?;
     }
-    let map = MountAttr::default().idmapped(materials.user_namespace);
-    memory.attach(&clone_mount(&materials.environment, false, &map)?, "env")?;
-    let map = MountAttr::new(MountAttrFlags::MOUNT_ATTR_RDONLY).idmapped(materials.user_namespace);
-    memory.attach(&clone_mount(&materials.veil, false, &map)?, "veil")?;
     Ok(memory)
 }
 
 impl Builder<'_> {
-    fn step(&mut self, step: &Step, source: Option<&OwnedFd>, sources: &Sources) -> Result<()> {
+    fn step(
+        &mut self,
+        step: &Step,
+        source: Option<&OwnedFd>,
+        overlays: &[Option<OwnedFd>],
+        devices: &[dev::Source],
+    ) -> Result<()> {
         match step {
             Step::Overlay(index) => {
-                let (Some(overlay), Some(Some(source))) = (
+                let (Some(overlay), Some(Some(mount))) = (
                     self.materials.plan.overlays.get(*index),
-                    sources.overlays.get(*index),
+                    overlays.get(*index),
                 ) else {
                     return Ok(());
                 };
-                let mount = merged(self.materials, &self.memory, *index, overlay, source)?;
-                self.view.own(&mount)?;
-                self.view.show(&mount, &overlay.at, Missing::PassOver)
+                self.view.show(mount, &overlay.at, Missing::PassOver)
             }
             Step::Pass { at, read_only } => {
                 let Some(source) = source else { return Ok(()) };
@@ -132,7 +147,7 @@ impl Builder<'_> {
                 self.view
                     .show(&self.memory.part("empty", flags)?, path, Missing::PassOver)
             }
-            Step::Dev => dev::build(self),
+            Step::Dev => dev::build(self, devices),
             Step::Sys => {
                 let sys = openat(CWD, "/sys", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
                     .doing("open", || "/sys")?;

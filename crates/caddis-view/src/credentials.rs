@@ -1,9 +1,11 @@
 //! Other credentials, for one action.
 
-use caddis_sys::{setfsgid, setfsuid};
+use caddis_sys::{fs_ids, setfsgid, setfsuid};
 use rustix::io::Errno;
-use rustix::process::{DumpableBehavior, Uid, getegid, geteuid, set_dumpable_behavior};
-use rustix::thread::{CapabilitySet, capabilities, set_capabilities, set_thread_res_uid};
+use rustix::process::{DumpableBehavior, Uid, set_dumpable_behavior};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_thread_res_uid,
+};
 
 /// Runs `action` with the file-system credentials `uid` and `gid` and only the capabilities `kept`
 /// in effect. Overlayfs remembers who created a superblock and checks every access to the layers
@@ -15,45 +17,58 @@ pub(crate) fn with_credentials<T>(
     action: impl FnOnce() -> Result<T, Errno>,
 ) -> Result<T, Errno> {
     let before = capabilities(None)?;
-    let mut during = before;
-    let restore = || {
-        // Capabilities first: without CAP_SETGID the way back is closed.
-        set_capabilities(None, before)?;
-        let restored = setfsgid(getegid().as_raw()) & setfsuid(geteuid().as_raw());
-        set_capabilities(None, before)?;
-        stay_closed()?;
-        if restored { Ok(()) } else { Err(Errno::PERM) }
+    let change = CapabilitySet::SETUID | CapabilitySet::SETGID;
+    let with = |effective| {
+        set_capabilities(
+            None,
+            CapabilitySets {
+                effective,
+                ..before
+            },
+        )
     };
-    if !(setfsgid(gid) & setfsuid(uid)) {
-        restore()?;
-        return Err(Errno::PERM);
+    if !before.effective.contains(change) {
+        with(before.effective | change)?;
     }
-    during.effective = kept & before.permitted;
-    let result = set_capabilities(None, during).and_then(|()| action());
-    restore()?;
-    result
+    let (old_gid, old_uid) = (setfsgid(gid), setfsuid(uid));
+    let result = if fs_ids() == (uid, gid) {
+        with(kept & before.permitted).and_then(|()| action())
+    } else {
+        Err(Errno::PERM)
+    };
+    // Capabilities first: without CAP_SETGID the way back is closed.
+    with(before.effective | change)?;
+    setfsgid(old_gid);
+    setfsuid(old_uid);
+    if !before.effective.contains(change) {
+        with(before.effective)?;
+    }
+    stay_closed()?;
+    if fs_ids() == (old_uid, old_gid) {
+        result
+    } else {
+        Err(Errno::PERM)
+    }
 }
 
-/// Runs `action` with the effective user id `uid` and `CAP_SYS_ADMIN`: whoever creates a user
-/// namespace owns it.
-pub(crate) fn with_effective_uid<T>(
-    uid: u32,
-    action: impl FnOnce() -> Result<T, Errno>,
-) -> Result<T, Errno> {
+/// Runs `action` with the real and the effective user id `uid` and `CAP_SYS_ADMIN`: whoever creates a user
+/// namespace owns it, and root's real id would free it from `RLIMIT_NPROC`; see enforced_nproc_rlimit in the kernel.
+pub(crate) fn with_uid<T>(uid: u32, action: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
     let before = capabilities(None)?;
-    set_effective_uid(uid)?;
+    set_uid(uid)?;
     let mut during = before;
     during.effective = CapabilitySet::SYS_ADMIN & before.permitted;
     let result = set_capabilities(None, during).and_then(|()| action());
-    set_effective_uid(0)?;
+    set_uid(0)?;
     set_capabilities(None, before)?;
     stay_closed()?;
     result
 }
 
-/// The real and the saved id stay what they are; the saved one is the way back.
-fn set_effective_uid(uid: u32) -> Result<(), Errno> {
-    set_thread_res_uid(None, Some(Uid::from_raw(uid)), None)
+/// The saved id stays root's: it is the way back.
+fn set_uid(uid: u32) -> Result<(), Errno> {
+    let uid = Some(Uid::from_raw(uid));
+    set_thread_res_uid(uid, uid, None)
 }
 
 /// Keeps others from tracing this process and from opening its `/proc/PID`. To be said again after

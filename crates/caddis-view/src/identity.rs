@@ -1,6 +1,6 @@
 //! Who an environment belongs to, in the numbers that the kernel uses.
 
-use caddis_policy::IdRange;
+use caddis_policy::{IdRange, spare_uid};
 
 /// A user and the host ids that stand for the ids inside the user's environments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,22 +20,18 @@ impl Identity {
     /// kernel shows it as nobody's.
     #[must_use]
     pub fn host_uid(&self, uid: u32) -> u32 {
-        if uid == self.uid || uid > 0xffff {
+        let host = self.range.uid_start.saturating_add(uid);
+        if uid == self.uid || uid > 0xffff || host == self.nobodys_uid() {
             uid
         } else {
-            self.range.uid_start + uid
+            host
         }
     }
 
-    /// A host id of the user's range that stands for no inner id, as the user's own stands for itself. One
-    /// beyond 65535 leaves none free: then container root's.
+    /// A host id of the user's range that no inner user has; see [`spare_uid`].
     #[must_use]
     pub fn nobodys_uid(&self) -> u32 {
-        if self.uid > 0xffff {
-            self.range.uid_start
-        } else {
-            self.range.uid_start + self.uid
-        }
+        spare_uid(self.uid, self.range.uid_start)
     }
 
     /// The host's number of the inner group `gid`.

@@ -4,14 +4,18 @@
 use crate::build::{Materials, build, cut_loose};
 use crate::credentials::stay_closed;
 use crate::error::{Context, Result, write_all};
-use crate::instance::{ENDS, own_record, sessions_left};
+use crate::handover::Taker;
+use crate::instance::sessions_left;
+use crate::record::{ENDS, Record};
 use crate::start::{Start, Waiting};
 use caddis_policy::Session;
 use caddis_sys::{Caught, close_all_but, kill_everyone, signalfd, unshare};
 use rustix::event::epoll;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
 use rustix::io::Errno;
-use rustix::process::{Gid, Signal, Uid, WaitOptions, setsid, wait};
+use rustix::process::{
+    Gid, Resource, Rlimit, Signal, Uid, WaitOptions, getrlimit, setrlimit, setsid, wait,
+};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, LinkNameSpaceType, UnshareFlags, clear_ambient_capability_set,
     move_into_link_name_space, set_capabilities, set_no_new_privs, set_thread_groups,
@@ -32,7 +36,12 @@ pub(crate) struct Held {
 }
 
 /// The life of process 1. Does not return while the instance lives; an error means that there is none.
-pub(crate) fn live(start: &Start<'_>, held: &Held, waiting: &mut Option<Waiting>) -> Result<()> {
+pub(crate) fn live(
+    start: &Start<'_>,
+    held: &Held,
+    namespace: &Taker,
+    waiting: &mut Option<Waiting>,
+) -> Result<()> {
     let root = (Some(Uid::from_raw(0)), Some(Gid::from_raw(0)));
     set_thread_res_gid(root.1, root.1, root.1).doing("setresgid", || 0)?;
     set_thread_res_uid(root.0, root.0, root.0).doing("setresuid", || 0)?;
@@ -41,21 +50,23 @@ pub(crate) fn live(start: &Start<'_>, held: &Held, waiting: &mut Option<Waiting>
     rustix::thread::set_name(c"caddis-init").doing("name", || "process 1")?;
     // Before the first mount on the environment's layers: whoever comes after a kill -9 must know
     // whom to wait for.
-    write_all(&held.record, &own_record(&held.record)?)
+    write_all(&held.record, &Record::of_caller(&held.record)?)
         .doing("write", || "the record of process 1")?;
     cut_loose()?;
     let times = start.policy.session.clone();
     let veil = start.veil()?;
-    build(&Materials {
+    let user_namespace = build(&Materials {
         plan: start.plan,
         identity: start.identity,
         policy: start.policy,
-        user_namespace: &start.user_namespace,
+        user_namespace: namespace,
         environment: start.environment()?,
         veil: veil.directory,
         workshop: start.run.to_owned(),
     })?;
     let signals = signalfd().doing("signalfd", || "process 1")?;
+    // While an error can still be told.
+    let events = watch(held, &signals)?;
     forget_the_caller();
     // What the caller had open, and the directories of the host that were needed to build.
     let kept = [
@@ -64,21 +75,22 @@ pub(crate) fn live(start: &Start<'_>, held: &Held, waiting: &mut Option<Waiting>
         &held.record,
         &veil.lock,
         &signals,
+        &events,
     ];
     let callers = waiting
         .iter()
-        .flat_map(|caller| [&caller.pipe, &caller.lock]);
-    let kept = kept
-        .into_iter()
-        .chain(callers)
-        .chain([&start.user_namespace]);
+        .flat_map(|caller| [&caller.answers, &caller.goes, &caller.lock]);
+    let kept = kept.into_iter().chain(callers).chain([&user_namespace]);
     close_all_but(&kept.map(AsFd::as_fd).collect::<Vec<_>>())
         .doing("close", || "the builder's descriptors")?;
-    drop_privileges(start)?;
+    drop_privileges(start, &user_namespace)?;
+    // It only keeps the books: the end of a session, which wakes it, is not to wait for it.
+    let _ = caddis_sys::never_preempt();
+    live_long();
     if let Some(caller) = waiting.take() {
-        caller.say_ready();
+        caller.say_ready()?;
     }
-    attend(held, &signals, &times)
+    attend(held, &signals, &events, &times)
 }
 
 /// The first session's terminal, pipes and name are not to be held by a process that may outlive it.
@@ -94,6 +106,19 @@ fn leave_the_terminal() -> Result<()> {
     rustix::stdio::dup2_stdin(&null).doing("dup2", || "/dev/null")?;
     rustix::stdio::dup2_stdout(&null).doing("dup2", || "/dev/null")?;
     rustix::stdio::dup2_stderr(&null).doing("dup2", || "/dev/null")
+}
+
+/// Undoes the first session's limit of processor time, as far as one may: the kernel would end process 1 for it,
+/// and with it all sessions.
+fn live_long() {
+    let maximum = getrlimit(Resource::Cpu).maximum;
+    let none = [None, maximum].map(|limit| Rlimit {
+        current: limit,
+        maximum: limit,
+    });
+    let _ = none
+        .into_iter()
+        .find(|limit| setrlimit(Resource::Cpu, *limit).is_ok());
 }
 
 /// Process 1 is a copy of the first session's process: clears the command line and the environment, which
@@ -134,12 +159,12 @@ fn rest() {
 /// The process's memory still belongs to the initial user namespace and is not dumpable (it came from
 /// a setuid program and never calls execve), so container root cannot trace it or look at its
 /// descriptors or its root; see ptrace_may_access in the kernel.
-fn drop_privileges(start: &Start<'_>) -> Result<()> {
+fn drop_privileges(start: &Start<'_>, user_namespace: &OwnedFd) -> Result<()> {
     // The namespace's owner, who has all rights in it.
     let nobody = Some(Uid::from_raw(start.identity.nobodys_uid()));
     set_thread_res_uid(nobody, nobody, nobody).doing("setresuid", || "process 1")?;
     stay_closed().doing("prctl", || "PR_SET_DUMPABLE")?;
-    move_into_link_name_space(start.user_namespace.as_fd(), Some(LinkNameSpaceType::User))
+    move_into_link_name_space(user_namespace.as_fd(), Some(LinkNameSpaceType::User))
         .doing("setns", || "the instance's user namespace")?;
     unshare(UnshareFlags::NEWUTS | UnshareFlags::NEWIPC | UnshareFlags::NEWCGROUP)
         .doing("unshare", || "the uts, ipc and cgroup namespaces")?;
@@ -165,18 +190,22 @@ pub(crate) fn capabilities(kept: CapabilitySet) -> Result<()> {
     set_capabilities(None, sets).doing("capset", || format!("{kept:?}"))
 }
 
-/// Reaps and waits: for the last session to end, then for the linger time to pass.
-fn attend(held: &Held, signals: &OwnedFd, times: &Session) -> Result<()> {
+/// Tells when a session begins or ends, and when a signal has come.
+fn watch(held: &Held, signals: &OwnedFd) -> Result<OwnedFd> {
     let events =
         epoll::create(epoll::CreateFlags::CLOEXEC).doing("epoll_create", || "process 1")?;
     // Edge-triggered: a FIFO that nobody has open for writing would be ready all the time.
     let edge = epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ET;
-    epoll::add(&events, &held.sessions, epoll::EventData::new_u64(0), edge)
-        .and_then(|()| {
-            let data = epoll::EventData::new_u64(1);
-            epoll::add(&events, signals, data, epoll::EventFlags::IN)
-        })
+    let level = epoll::EventFlags::IN;
+    let data = epoll::EventData::new_u64;
+    epoll::add(&events, &held.sessions, data(0), edge)
+        .and_then(|()| epoll::add(&events, signals, data(1), level))
         .doing("epoll_ctl", || "process 1")?;
+    Ok(events)
+}
+
+/// Reaps and waits: for the last session to end, then for the linger time to pass.
+fn attend(held: &Held, signals: &OwnedFd, events: &OwnedFd, times: &Session) -> Result<()> {
     let mut idle_since: Option<Instant> = None;
     loop {
         reap();
@@ -205,7 +234,7 @@ fn attend(held: &Held, signals: &OwnedFd, times: &Session) -> Result<()> {
             flags: epoll::EventFlags::empty(),
             data: epoll::EventData::new_u64(0),
         }; 4];
-        match epoll::wait(&events, &mut ready[..], left.as_ref()) {
+        match epoll::wait(events, &mut ready[..], left.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno).doing("epoll_wait", || "process 1"),
         }
@@ -242,7 +271,7 @@ fn end(held: &Held) -> Result<bool> {
 }
 
 fn mark_ending(held: &Held) -> Result<()> {
-    rustix::io::pwrite(&held.record, ENDS, 0).doing("write", || "the record of process 1")?;
+    rustix::io::pwrite(&held.record, &[ENDS], 0).doing("write", || "the record of process 1")?;
     Ok(())
 }
 

@@ -4,10 +4,11 @@
 
 use crate::ending::{wait_for_end, wait_until_gone};
 use crate::error::{Context, Error, Result};
+use crate::record::{ENDS, RUNS, Record, Stat};
 use crate::store::{root_directory, top_directory};
 use caddis_policy::EnvName;
 use rustix::fs::{
-    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, flock, fstat, mknodat, openat, unlinkat,
+    AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, mknodat, openat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -21,11 +22,6 @@ const RECORD: &str = "init";
 
 /// The error number of an operation on an environment that was removed while it waited.
 pub const REMOVED: Errno = Errno::STALE;
-
-/// The first byte of a record: process 1 runs.
-pub(crate) const RUNS: &[u8; 1] = b"R";
-/// The first byte of a record: process 1 has decided to end.
-pub(crate) const ENDS: &[u8; 1] = b"E";
 
 /// The run-time directory of an environment, locked: nobody else starts, joins or ends its instance.
 #[derive(Debug)]
@@ -42,6 +38,13 @@ pub struct Instance {
     pub pidfd: OwnedFd,
     /// Its id on the host.
     pub pid: Pid,
+}
+
+impl Instance {
+    /// Process 1 has been killed or ends, though it may still be seen.
+    pub(crate) fn is_doomed(&self) -> bool {
+        Stat::of(self.pid).is_none_or(|stat| stat.doomed)
+    }
 }
 
 impl Runtime {
@@ -91,21 +94,23 @@ impl Runtime {
     /// [`REMOVED`] among others: the environment was removed meanwhile.
     pub fn running(&self) -> Result<Option<Instance>> {
         loop {
-            let Some((state, pid, started)) = self.record()? else {
+            let Some(record) = self.record()? else {
                 return Ok(None);
             };
+            let pid = record.pid;
             let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
                 Ok(pidfd) => pidfd,
                 Err(Errno::SRCH) => return Ok(None),
                 Err(errno) => return Err(errno).doing("pidfd_open", || pid.as_raw_nonzero()),
             };
             // Read after the descriptor was opened: if the start time is right now, it was right then.
-            if start_time(pid.as_raw_nonzero().get()) != Some(started)
-                || wait_for_end(&pidfd, Some(Duration::ZERO))?
-            {
+            let Some(process_1) = record.process_1() else {
+                return Ok(None);
+            };
+            if wait_for_end(&pidfd, Some(Duration::ZERO))? {
                 return Ok(None);
             }
-            if state == *RUNS {
+            if record.state == RUNS && !process_1.doomed {
                 return Ok(Some(Instance { pidfd, pid }));
             }
             // Without the lock, for which process 1 may itself be waiting.
@@ -149,18 +154,19 @@ impl Runtime {
             lock,
             name: name.to_string(),
         };
-        let Some((_, pid, started)) = runtime.record()? else {
+        let Some(record) = runtime.record()? else {
             return Ok(None);
         };
+        let pid = record.pid;
         let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
             return Ok(None);
         };
-        let same = start_time(pid.as_raw_nonzero().get()) == Some(started);
+        let same = record.process_1().is_some();
         let ended = wait_for_end(&pidfd, Some(Duration::ZERO))?;
         Ok((same && !ended).then_some(Instance { pidfd, pid }))
     }
 
-    fn record(&self) -> Result<Option<([u8; 1], Pid, u64)>> {
+    fn record(&self) -> Result<Option<Record>> {
         // A FIFO would keep us waiting for its other side. What is no file, and no record, is in the way at most.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = match openat(&self.directory, RECORD, flags, Mode::empty()) {
@@ -175,7 +181,7 @@ impl Runtime {
         let mut buffer = [0_u8; 64];
         let length =
             rustix::io::read(&file, &mut buffer).doing("read the record of", || &self.name)?;
-        Ok(parse_record(&buffer[..length], stat.st_ino))
+        Ok(Record::parse(&buffer[..length], stat.st_ino))
     }
 
     /// Opens the file in which process 1 notes who it is.
@@ -248,7 +254,7 @@ impl Runtime {
         signal(Signal::TERM)?;
         let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         openat(&self.directory, RECORD, flags, Mode::empty())
-            .and_then(|record| rustix::io::pwrite(&record, ENDS, 0))
+            .and_then(|record| rustix::io::pwrite(&record, &[ENDS], 0))
             .doing("write the record of", || &self.name)?;
         self.unlock()?;
         if !wait_for_end(&instance.pidfd, Some(grace))? {
@@ -296,77 +302,5 @@ pub(crate) fn sessions_left(reader: impl AsFd) -> Result<bool> {
             Err(Errno::AGAIN) => return Ok(true),
             Err(errno) => return Err(errno).doing("read", || "the FIFO of sessions"),
         }
-    }
-}
-
-/// `file` is the inode number of the record: a copy of another instance's is none.
-fn parse_record(text: &[u8], file: u64) -> Option<([u8; 1], Pid, u64)> {
-    let mut fields = std::str::from_utf8(text).ok()?.split_ascii_whitespace();
-    let state = <[u8; 1]>::try_from(fields.next()?.as_bytes()).ok()?;
-    let pid = Pid::from_raw(fields.next()?.parse().ok()?)?;
-    let started = fields.next()?.parse().ok()?;
-    let own = fields.next()?.parse() == Ok(file);
-    own.then_some((state, pid, started))
-}
-
-/// When a process 1 of ours started, in clock ticks since the boot: with its id, this names it for good. `None`: it
-/// is gone, or another process, which is not to be signalled whatever a record says.
-fn start_time(pid: i32) -> Option<u64> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let ours = stat.windows(NAME.len()).any(|part| part == NAME);
-    identify(&stat).filter(|_| ours).map(|(_, started)| started)
-}
-
-/// How `/proc/PID/stat` shows the name of process 1.
-const NAME: &[u8] = b" (caddis-init) ";
-
-/// The id and start time in a `/proc/PID/stat`; the name in parentheses may hold anything.
-fn identify(stat: &[u8]) -> Option<(i32, u64)> {
-    let end = stat.iter().rposition(|byte| *byte == b')')?;
-    let text = |bytes| std::str::from_utf8(bytes).ok();
-    let pid = text(stat)?.split(' ').next()?.parse().ok()?;
-    let started = text(&stat[end + 1..])?
-        .split_ascii_whitespace()
-        .nth(19)?
-        .parse()
-        .ok()?;
-    Some((pid, started))
-}
-
-/// The record of the calling process, as seen through the host's `/proc`, for the file `record`.
-pub(crate) fn own_record(record: &OwnedFd) -> Result<Vec<u8>> {
-    let path = "/proc/self/stat";
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let file = openat(CWD, path, flags, Mode::empty()).doing("open", || path)?;
-    let mut buffer = [0_u8; 1024];
-    let length = rustix::io::read(&file, &mut buffer).doing("read", || path)?;
-    let (pid, started) = identify(&buffer[..length])
-        .ok_or_else(|| Error::refused("understand", path, "it has another form"))?;
-    let own = fstat(record).doing("stat", || "the record")?.st_ino;
-    Ok(format!("{} {pid} {started} {own}\n", char::from(RUNS[0])).into_bytes())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_is_known_by_its_start_time_whatever_its_name() {
-        let stat = b"42 (a) R 1 (b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 777 20";
-        assert_eq!(identify(stat), Some((42, 777)));
-        assert_eq!(identify(b"42"), None);
-    }
-
-    #[test]
-    fn a_broken_record_is_no_record() {
-        assert!(parse_record(b"", 9).is_none());
-        assert!(parse_record(b"R 0 12 9", 9).is_none());
-        assert!(parse_record(b"R x 12 9", 9).is_none());
-        assert!(parse_record(b"R 12 34 8\n", 9).is_none());
-        let (state, pid, started) = parse_record(b"R 12 34 9\n", 9).expect("a record");
-        assert_eq!(
-            (state, pid.as_raw_nonzero().get(), started),
-            (*RUNS, 12, 34)
-        );
     }
 }

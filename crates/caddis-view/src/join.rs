@@ -11,6 +11,7 @@ use crate::credentials::stay_closed;
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::init::capabilities;
+use crate::start::view_stands;
 use caddis_policy::Root;
 use caddis_sys::{
     Signals, close_all_but, default_actions, execve, join_new_session_keyring, set_mask,
@@ -73,10 +74,19 @@ impl From<Error> for Failure {
     }
 }
 
+/// What the command's process goes by.
+pub(crate) struct Way<'a> {
+    /// Process 1, whose namespaces it joins.
+    pub(crate) process_1: &'a OwnedFd,
+    /// Where it hears that the view stands, if that is still being built.
+    pub(crate) go: Option<&'a OwnedFd>,
+    /// Where it says how far it has come.
+    pub(crate) report: &'a OwnedFd,
+}
+
 /// Becomes the command. Returns only on failure.
 pub(crate) fn become_command(
-    process_1: impl AsFd,
-    report: &OwnedFd,
+    way: &Way<'_>,
     identity: &Identity,
     root: &Root,
     command: &Command,
@@ -84,16 +94,25 @@ pub(crate) fn become_command(
     if command.own_keyring {
         join_new_session_keyring().doing("leave", || "root's session keyring")?;
     }
+    if let Some(go) = way.go {
+        // The lock on the instance and the descriptor that counts sessions are the outer process's.
+        close_all_but(&[way.report.as_fd(), way.process_1.as_fd(), go.as_fd()])
+            .doing("close", || "the helper's descriptors")?;
+        if !view_stands(go)? {
+            // The outer process knows why.
+            std::process::exit(125);
+        }
+    }
     // All at once: either everything is the instance's or nothing is.
     let namespaces = ThreadNameSpaceType::USER
         | ThreadNameSpaceType::MOUNT
         | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
         | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
         | ThreadNameSpaceType::CONTROL_GROUP;
-    move_into_thread_name_spaces(process_1.as_fd(), namespaces)
+    move_into_thread_name_spaces(way.process_1.as_fd(), namespaces)
         .doing("setns", || "the instance's namespaces")?;
-    rustix::io::write(report, &[JOINED]).doing("write", || "to the session")?;
-    close_all_but(&[report.as_fd()]).doing("close", || "the helper's descriptors")?;
+    rustix::io::write(way.report, &[JOINED]).doing("write", || "to the session")?;
+    close_all_but(&[way.report.as_fd()]).doing("close", || "the helper's descriptors")?;
     for (resource, limit) in &command.limits {
         setrlimit(*resource, *limit).doing("restore", || "the caller's limits")?;
     }

@@ -5,17 +5,16 @@ use crate::error::{Context, Result};
 use crate::identity::Identity;
 use crate::layers::{attach, clone_mount, new_filesystem};
 use caddis_sys::MountAttr;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, chmodat, chownat, mkdirat, openat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, chownat, mkdirat, openat};
 use rustix::mount::MountAttrFlags;
 use rustix::process::{Gid, Uid, fchdir};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-/// A tmpfs, and whose it is.
+/// A tmpfs of container root's. The file mode creation mask is 0 when something is made in it.
 #[derive(Debug)]
 pub(crate) struct Memory {
     mount: OwnedFd,
-    owner: (u32, u32),
 }
 
 impl Memory {
@@ -23,7 +22,15 @@ impl Memory {
     /// overlays can be given short relative paths, which work on every kernel and tell nothing of the
     /// host in `/proc/mounts`.
     pub(crate) fn new(size: &str, workshop: &Path, identity: &Identity) -> Result<Memory> {
-        let options = [("source", "caddis"), ("size", size), ("mode", "0700")];
+        let (uid, gid) = (identity.host_uid(0), identity.host_gid(0));
+        let (uid, gid) = (uid.to_string(), gid.to_string());
+        let options = [
+            ("source", "caddis"),
+            ("size", size),
+            ("mode", "0700"),
+            ("uid", &uid),
+            ("gid", &gid),
+        ];
         let mount = new_filesystem("tmpfs", &options, MountAttrFlags::empty(), |create| {
             create()
         })?;
@@ -31,10 +38,7 @@ impl Memory {
             .doing("open", || workshop.display())?;
         attach(&mount, &at).doing("mount tmpfs on", || workshop.display())?;
         fchdir(&mount).doing("fchdir", || "the instance's memory")?;
-        Ok(Memory {
-            mount,
-            owner: (identity.host_uid(0), identity.host_gid(0)),
-        })
+        Ok(Memory { mount })
     }
 
     /// The mount of all of it.
@@ -57,31 +61,24 @@ impl Memory {
         openat(&self.mount, name, flags, Mode::empty()).doing("open", || name)
     }
 
-    /// A directory that belongs to container root.
+    /// A directory of whoever makes it, with exactly this mode.
     pub(crate) fn directory(&self, name: &str, mode: u32) -> Result<()> {
-        mkdirat(&self.mount, name, Mode::from_raw_mode(mode)).doing("create", || name)?;
-        self.give(name)?;
-        // mkdir(2) heeds the mask and drops the sticky bit on some kernels.
-        chmodat(
-            &self.mount,
-            name,
-            Mode::from_raw_mode(mode),
-            AtFlags::empty(),
-        )
-        .doing("chmod", || name)
+        mkdirat(&self.mount, name, Mode::from_raw_mode(mode)).doing("create", || name)
     }
 
-    /// A file that belongs to container root.
+    /// A file of whoever makes it, with exactly this mode.
     pub(crate) fn file(&self, name: &str, text: &str, mode: u32) -> Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file =
             openat(&self.mount, name, flags, Mode::from_raw_mode(mode)).doing("create", || name)?;
-        crate::error::write_all(&file, text.as_bytes()).doing("write", || name)?;
-        self.give(name)
+        crate::error::write_all(&file, text.as_bytes()).doing("write", || name)
     }
 
-    fn give(&self, name: &str) -> Result<()> {
-        let (uid, gid) = self.owner;
+    /// Gives what root has made to somebody else.
+    pub(crate) fn give_to(&self, name: &str, uid: u32, gid: u32) -> Result<()> {
+        if (uid, gid) == (0, 0) {
+            return Ok(());
+        }
         let (owner, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
         chownat(&self.mount, name, owner, group, AtFlags::SYMLINK_NOFOLLOW).doing("chown", || name)
     }

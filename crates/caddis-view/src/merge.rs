@@ -2,6 +2,7 @@
 
 use crate::build::Materials;
 use crate::credentials::with_credentials;
+use crate::dev;
 use crate::error::{Context, Error, Result};
 use crate::front;
 use crate::identity::Identity;
@@ -24,6 +25,8 @@ pub(crate) struct Sources {
     pub(crate) overlays: Vec<Option<OwnedFd>>,
     /// For each step of the plan.
     pub(crate) steps: Vec<Option<OwnedFd>>,
+    /// Of `/dev`.
+    pub(crate) devices: Vec<dev::Source>,
 }
 
 /// Opens the sources of a plan.
@@ -54,18 +57,39 @@ pub(crate) fn open_sources(materials: &Materials<'_>) -> Result<Sources> {
                 _ => None,
             })
             .collect();
-        Ok(Sources { overlays, steps })
+        Ok(Sources {
+            overlays,
+            steps,
+            devices: dev::open_sources(&materials.policy.devices),
+        })
     });
     sources.doing("take the ids of", || format!("user {uid}"))
 }
 
+/// The overlays of the plan, detached; `None` where the user does not get to the base.
+pub(crate) fn overlays(
+    materials: &Materials<'_>,
+    memory: &Memory,
+    sources: &Sources,
+    read_only: &MountAttr<'_>,
+) -> Result<Vec<Option<OwnedFd>>> {
+    let plan = materials.plan.overlays.iter().zip(&sources.overlays);
+    plan.enumerate()
+        .map(|(index, (overlay, source))| {
+            let merge = |source| merged(materials, memory, index, overlay, source, read_only);
+            source.as_ref().map(merge).transpose()
+        })
+        .collect()
+}
+
 /// Guard, veil, front and changes of one file system of the base, merged.
-pub(crate) fn merged(
+fn merged(
     materials: &Materials<'_>,
     memory: &Memory,
     index: usize,
     overlay: &Overlay,
     source: &OwnedFd,
+    read_only: &MountAttr<'_>,
 ) -> Result<OwnedFd> {
     let on = |error: Error| Error {
         object: format!("{} ({})", overlay.at.display(), error.object),
@@ -75,8 +99,7 @@ pub(crate) fn merged(
     let guard_name = format!("guard{index}");
     memory.scaffold(&base_name)?;
     memory.scaffold(&guard_name)?;
-    let map = MountAttr::new(MountAttrFlags::MOUNT_ATTR_RDONLY).idmapped(materials.user_namespace);
-    let base = clone_mount(source, false, &map)
+    let base = clone_mount(source, false, read_only)
         .map_err(on)
         .map_err(|error| {
             error.hint(

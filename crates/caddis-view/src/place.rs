@@ -2,8 +2,8 @@
 //!
 //! The changes of the environment are merged by now, so names and links on the way are the user's own,
 //! and a link may lead from the view's own file systems into one of the host that is passed through.
-//! So places are looked up and made without any of root's capabilities, and made only on file systems
-//! that are the view's own.
+//! So places are looked up and made as container root, without any of root's capabilities over files (see
+//! [`View::places`]), and made only on file systems that are the view's own.
 
 use crate::credentials::with_credentials;
 use crate::error::{Context, Result};
@@ -67,6 +67,13 @@ impl View {
         &self.root
     }
 
+    /// Runs `action` as container root, with no capability but the one to mount.
+    pub(crate) fn places<T>(identity: &Identity, action: impl FnOnce() -> Result<T>) -> Result<T> {
+        let (uid, gid) = (identity.host_uid(0), identity.host_gid(0));
+        let done = with_credentials(uid, gid, CapabilitySet::SYS_ADMIN, || Ok(action()));
+        done.doing("take the ids of", || "container root")?
+    }
+
     /// Mounts `mount` at `path`.
     pub(crate) fn show(&self, mount: &OwnedFd, path: &Path, missing: Missing) -> Result<()> {
         let place = match self.find(path) {
@@ -97,7 +104,7 @@ impl View {
     /// As container root, else as the user: either may have closed a directory to the other.
     fn find(&self, path: &Path) -> std::result::Result<OwnedFd, Errno> {
         let open = || self.open(path, OFlags::empty());
-        match self.as_container_root(open) {
+        match open() {
             Err(Errno::ACCESS) => {
                 let Identity { uid, gid, .. } = self.identity;
                 with_credentials(uid, gid, CapabilitySet::empty(), open)
@@ -118,29 +125,19 @@ impl View {
             .unwrap_or(Err(Errno::NOENT))
     }
 
-    fn as_container_root<T>(
-        &self,
-        action: impl FnOnce() -> std::result::Result<T, Errno>,
-    ) -> std::result::Result<T, Errno> {
-        let (uid, gid) = (self.identity.host_uid(0), self.identity.host_gid(0));
-        with_credentials(uid, gid, CapabilitySet::empty(), action)
-    }
-
     /// Makes a mount point and the directories above it.
     fn make(&self, path: &Path, missing: Missing) -> std::result::Result<(), Errno> {
-        self.as_container_root(|| {
-            let mut walked = PathBuf::from("/");
-            let count = path.components().count();
-            for (index, component) in path.components().enumerate().skip(1) {
-                let parent = self.open(&walked, OFlags::DIRECTORY)?;
-                let file = index + 1 == count && missing == Missing::CreateFile;
-                match self.make_one(&parent, component.as_os_str().as_ref(), file) {
-                    Ok(()) | Err(Errno::EXIST) => walked.push(component),
-                    Err(errno) => return Err(errno),
-                }
+        let mut walked = PathBuf::from("/");
+        let count = path.components().count();
+        for (index, component) in path.components().enumerate().skip(1) {
+            let parent = self.open(&walked, OFlags::DIRECTORY)?;
+            let file = index + 1 == count && missing == Missing::CreateFile;
+            match self.make_one(&parent, component.as_os_str().as_ref(), file) {
+                Ok(()) | Err(Errno::EXIST) => walked.push(component),
+                Err(errno) => return Err(errno),
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     fn make_one(

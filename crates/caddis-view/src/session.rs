@@ -5,8 +5,8 @@ use crate::ending::wait_until_gone;
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::instance::Instance;
-use crate::join::{Command, Failure, JOINED, become_command, become_monitor};
-use crate::start::read_all;
+use crate::join::{Command, Failure, JOINED, Way, become_command, become_monitor};
+use crate::start::{Building, Entrance, read_all};
 use caddis_policy::Root;
 use caddis_sys::{Caught, Forked, Namespaces, fork, signalfd};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -32,48 +32,72 @@ pub enum Ended {
     NotExecuted(u8, Error),
     /// The instance was gone before the command could start; nothing has run. Start again.
     InstanceGone,
+    /// Process 1 could not build the view; nothing has run.
+    NotStarted(Error),
 }
 
-/// Runs `command` in `instance` and waits for it. All signals are blocked. `session` counts the
-/// caller as a session for as long as it is open: to the end of this process.
+/// Runs `command` by way of `entrance` and waits for it. All signals are blocked. `on_its_way` is called
+/// when nothing is left to do for this process but to wait for the command's to join.
 pub fn run(
-    instance: &Instance,
-    _session: &OwnedFd,
+    entrance: Entrance,
     identity: &Identity,
     root: &Root,
     command: &Command,
+    on_its_way: impl FnOnce(),
 ) -> Result<Ended> {
+    // The session counts until this process ends.
+    let Entrance {
+        instance,
+        session: _session,
+        building,
+    } = entrance;
     let signals = signalfd().doing("signalfd", || "the session")?;
     match move_into_thread_name_spaces(instance.pidfd.as_fd(), ThreadNameSpaceType::PROCESS_ID) {
         Ok(()) => {}
-        Err(Errno::SRCH) => return gone(instance),
+        Err(Errno::SRCH) => return gone(&instance, building),
         Err(errno) => return Err(errno).doing("setns", || "the instance's pid namespace"),
     }
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).doing("pipe", || "to the command")?;
     let child = match fork(Namespaces::Same) {
         Ok(Forked::Child) => {
-            let Err(Failure { status, error }) =
-                become_command(&instance.pidfd, &writer, identity, root, command);
+            let way = Way {
+                process_1: &instance.pidfd,
+                go: building.as_ref().map(|building| &building.go),
+                report: &writer,
+            };
+            let Err(Failure { status, error }) = become_command(&way, identity, root, command);
             let _ = rustix::io::write(&writer, &[&[status], error.to_bytes().as_slice()].concat());
             std::process::exit(status.into());
         }
         Ok(Forked::Parent(_, child)) => child,
-        // The kernel's answer for a pid namespace whose process 1 is gone; see alloc_pid.
-        Err(Errno::NOMEM) => return gone(instance),
+        // The kernel's answer for a pid namespace whose process 1 is gone (see alloc_pid), and for want of memory.
+        Err(Errno::NOMEM) if instance.is_doomed() => return gone(&instance, building),
         Err(errno) => return Err(errno).doing("start", || "a process in the environment"),
     };
     drop(writer);
+    if let Some(Err(error)) = building.map(Building::wait) {
+        // The kernel ends the child with process 1, which waits for it to be reaped here.
+        let _ = waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED);
+        return not_started(&instance, error);
+    }
+    on_its_way();
     let failed = |(status, error): (u8, Error)| {
         let _ = waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED);
         match (status, error.errno) {
-            (125, Some(Errno::SRCH)) if error.operation == "setns" => gone(instance),
+            (125, Some(Errno::SRCH)) if error.operation == "setns" => gone(&instance, None),
             (125, _) => Err(error),
             (status, _) => Ok(Ended::NotExecuted(status, error)),
         }
     };
     // Before this process gives up what it takes to start again.
-    if let Some(failure) = joined(&reader)? {
-        return failed(failure);
+    match joined(&reader)? {
+        Joined::Yes => {}
+        Joined::Not(failure) => return failed(failure),
+        Joined::Killed if instance.is_doomed() => {
+            let _ = waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED);
+            return gone(&instance, None);
+        }
+        Joined::Killed => {}
     }
     let mut terminal = Terminal::of_caller();
     match become_monitor(&instance.pidfd, identity) {
@@ -89,14 +113,29 @@ pub fn run(
     Ok(Ended::Command(status))
 }
 
-/// Waits until the child is in the instance (or was killed on its way); `Some`: why it is not.
-fn joined(reader: &OwnedFd) -> Result<Option<(u8, Error)>> {
-    let mut first = [JOINED];
-    retry_on_intr(|| rustix::io::read(reader, &mut first)).doing("read", || "from the command")?;
-    match first {
-        [JOINED] => Ok(None),
-        [status] => Ok(failure(&[&[status], read_all(reader)?.as_slice()].concat())),
-    }
+/// How far the child has come.
+enum Joined {
+    /// It is in the instance.
+    Yes,
+    /// It is not, for this reason.
+    Not((u8, Error)),
+    /// It was killed on its way.
+    Killed,
+}
+
+/// Waits for the child to join.
+fn joined(reader: &OwnedFd) -> Result<Joined> {
+    let mut first = [0];
+    let length = retry_on_intr(|| rustix::io::read(reader, &mut first))
+        .doing("read", || "from the command")?;
+    Ok(match first {
+        _ if length == 0 => Joined::Killed,
+        [JOINED] => Joined::Yes,
+        [status] => {
+            let error = Error::from_bytes(&read_all(reader)?);
+            Joined::Not((status, error))
+        }
+    })
 }
 
 /// What the child says when it does not become the command.
@@ -105,16 +144,29 @@ fn failure(said: &[u8]) -> Option<(u8, Error)> {
     Some((*status, Error::from_bytes(error)))
 }
 
-/// Waits for the end of an instance whose process 1 has been killed, and leaves its pid namespace, in
-/// which nothing can be born any more.
-fn gone(instance: &Instance) -> Result<Ended> {
+/// Process 1 has been killed, or has failed to build the view.
+fn gone(instance: &Instance, building: Option<Building>) -> Result<Ended> {
+    if let Some(Err(error)) = building.map(Building::wait) {
+        return not_started(instance, error);
+    }
+    leave_pid_namespace()?;
+    wait_until_gone(instance)?;
+    Ok(Ended::InstanceGone)
+}
+
+fn not_started(instance: &Instance, error: Error) -> Result<Ended> {
+    let _ = waitid(WaitId::PidFd(instance.pidfd.as_fd()), WaitIdOptions::EXITED);
+    leave_pid_namespace()?;
+    Ok(Ended::NotStarted(error))
+}
+
+/// Leaves a pid namespace in which nothing can be born any more.
+fn leave_pid_namespace() -> Result<()> {
     let own = "/proc/self/ns/pid";
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     openat(CWD, own, flags, Mode::empty())
         .and_then(|own| move_into_link_name_space(own.as_fd(), Some(LinkNameSpaceType::ProcessID)))
-        .doing("setns", || own)?;
-    wait_until_gone(instance)?;
-    Ok(Ended::InstanceGone)
+        .doing("setns", || own)
 }
 
 /// Waits for the command to end, and meanwhile does what a shell expects of the process it started.

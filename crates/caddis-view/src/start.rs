@@ -1,6 +1,7 @@
-//! Starts an instance: a user namespace, then process 1, which builds the view.
+//! Starts an instance: process 1, which builds the view, and meanwhile the user namespace for it.
 
 use crate::error::{Context, Error, Result};
+use crate::handover::handover;
 use crate::identity::Identity;
 use crate::init::{Held, live};
 use crate::instance::{Instance, Runtime};
@@ -10,6 +11,7 @@ use crate::userns;
 use crate::veil::{self, Veil};
 use caddis_policy::{EnvName, Policy};
 use caddis_sys::{Forked, Namespaces, block_all, fork};
+use rustix::io::{Errno, retry_on_intr};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::os::fd::{AsFd, OwnedFd};
@@ -30,31 +32,9 @@ pub struct Start<'a> {
     pub run: &'a Path,
     /// The host name inside; `None`: the host's.
     pub hostname: Option<&'a str>,
-    pub(crate) user_namespace: OwnedFd,
 }
 
-impl<'a> Start<'a> {
-    /// Prepares a start: makes the user namespace.
-    pub fn new(
-        plan: &'a Plan,
-        identity: &'a Identity,
-        name: &'a EnvName,
-        policy: &'a Policy,
-        run: &'a Path,
-        hostname: Option<&'a str>,
-    ) -> Result<Start<'a>> {
-        let user_namespace = userns::create(identity)?;
-        Ok(Start {
-            plan,
-            identity,
-            name,
-            policy,
-            run,
-            hostname,
-            user_namespace,
-        })
-    }
-
+impl Start<'_> {
     /// The environment's directory, opened anew: a mount can only be cloned from a descriptor that
     /// was opened in the same mount namespace.
     pub(crate) fn environment(&self) -> Result<OwnedFd> {
@@ -70,66 +50,146 @@ impl<'a> Start<'a> {
         veil::newest(&self.policy.storage.state)
     }
 
-    /// Starts process 1 and waits until the view stands. Returns the instance and the descriptor that
-    /// counts the caller as its first session. `runtime` is locked, and stays so for as long as either
-    /// side lives and the view is not complete: a caller that is killed half-way lets nobody in early.
-    pub fn run(self, runtime: Runtime) -> Result<(Instance, OwnedFd, Runtime)> {
+    /// Starts process 1, which builds the view. Returned is the way in for its first session: the command's
+    /// process can be made ready meanwhile. `runtime` is locked, and stays so for as long as either side lives
+    /// and the view is not complete: a caller that is killed half-way lets nobody in early.
+    pub fn begin(self, runtime: Runtime) -> Result<Entrance> {
         let (sessions, session) = runtime.new_sessions()?;
         let held = Held {
             sessions,
             lock: runtime.another_lock()?,
             record: runtime.new_record()?,
         };
-        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).doing("pipe", || "to process 1")?;
+        let (giver, taker) = handover()?;
+        let pipe = || pipe_with(PipeFlags::CLOEXEC).doing("pipe", || "to process 1");
+        let (answer, answers) = pipe()?;
+        let (go, goes) = pipe()?;
         match fork(Namespaces::PidAndMount).doing("start", || "process 1 of the environment")? {
             Forked::Child => {
-                drop((reader, session));
+                drop((answer, go, session, giver));
                 let mut waiting = Some(Waiting {
-                    pipe: writer,
+                    answers,
+                    goes,
                     lock: runtime.into_lock(),
                 });
                 let lived = block_all()
                     .doing("block", || "signals")
-                    .and_then(|_| live(&self, &held, &mut waiting));
+                    .and_then(|_| live(&self, &held, &taker, &mut waiting));
                 // Nobody waits any more once the view stands.
                 if let (Err(error), Some(caller)) = (&lived, &waiting) {
-                    let _ = rustix::io::write(&caller.pipe, &error.to_bytes());
+                    let _ = rustix::io::write(&caller.answers, &error.to_bytes());
                 }
                 // No destructor is to run: process 1 has closed descriptors that it owns.
                 std::process::exit(i32::from(lived.is_err()));
             }
             Forked::Parent(pid, pidfd) => {
-                drop((writer, held, self));
-                let answer = read_all(&reader)?;
-                if answer == READY {
-                    return Ok((Instance { pidfd, pid }, session, runtime));
+                match userns::create(self.identity) {
+                    Ok(namespace) => giver.give(&namespace),
+                    Err(error) => {
+                        // Process 1 ends as well then.
+                        drop((giver, taker));
+                        let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+                        return Err(error);
+                    }
                 }
-                let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
-                if answer.is_empty() {
-                    let reason = "process 1 was killed while it built the view";
-                    return Err(Error::refused("start", "the environment", reason));
-                }
-                Err(Error::from_bytes(&answer))
+                let building = Building {
+                    answer,
+                    go,
+                    runtime,
+                };
+                Ok(Entrance {
+                    instance: Instance { pidfd, pid },
+                    session,
+                    building: Some(building),
+                })
             }
         }
+    }
+}
+
+/// A way into an instance, for one session.
+#[derive(Debug)]
+pub struct Entrance {
+    pub(crate) instance: Instance,
+    /// Counts the caller as a session for as long as it is open.
+    pub(crate) session: OwnedFd,
+    /// The view is not complete yet.
+    pub(crate) building: Option<Building>,
+}
+
+impl Entrance {
+    /// Into an instance that runs.
+    #[must_use]
+    pub fn join(instance: Instance, session: OwnedFd) -> Entrance {
+        Entrance {
+            instance,
+            session,
+            building: None,
+        }
+    }
+
+    /// Whether the session starts the instance.
+    #[must_use]
+    pub fn is_start(&self) -> bool {
+        self.building.is_some()
+    }
+}
+
+/// A view that process 1 is building, as its caller knows it.
+#[derive(Debug)]
+pub(crate) struct Building {
+    answer: OwnedFd,
+    /// Where the command's process hears that the view stands.
+    pub(crate) go: OwnedFd,
+    runtime: Runtime,
+}
+
+impl Building {
+    /// Waits until the view stands, then lets others in.
+    pub(crate) fn wait(self) -> Result<()> {
+        let answer = read_all(&self.answer)?;
+        drop(self.runtime);
+        if answer == READY {
+            return Ok(());
+        }
+        if answer.is_empty() {
+            let reason = "it was killed while it built the view";
+            return Err(Error::refused("hear from", "process 1", reason));
+        }
+        Err(Error::from_bytes(&answer))
     }
 }
 
 /// The caller, who waits for the view, as process 1 knows it.
 pub(crate) struct Waiting {
     /// Where to say that the view stands, or why it does not.
-    pub(crate) pipe: OwnedFd,
+    pub(crate) answers: OwnedFd,
+    /// Where the command's process waits for it.
+    pub(crate) goes: OwnedFd,
     /// The caller's lock on the instance, which is held here too until then.
     pub(crate) lock: OwnedFd,
 }
 
 impl Waiting {
-    /// The view stands.
-    pub(crate) fn say_ready(self) {
+    /// The view stands. A caller that was killed meanwhile is a session that has ended.
+    pub(crate) fn say_ready(self) -> Result<()> {
         drop(self.lock);
-        // A caller that was killed meanwhile is a session that has ended.
-        let _ = rustix::io::write(&self.pipe, READY);
+        for pipe in [&self.goes, &self.answers] {
+            match rustix::io::write(pipe, READY) {
+                Ok(_) | Err(Errno::PIPE) => {}
+                // It would wait for us, and we for its end.
+                Err(errno) => return Err(errno).doing("write", || "that the view stands"),
+            }
+        }
+        Ok(())
     }
+}
+
+/// Waits until process 1 says so; `false`: it has ended.
+pub(crate) fn view_stands(go: &OwnedFd) -> Result<bool> {
+    let mut said = [0];
+    let read = retry_on_intr(|| rustix::io::read(go, &mut said));
+    Ok(read.doing("wait for", || "the view")? > 0)
 }
 
 /// What process 1 says when the view stands.
@@ -143,7 +203,7 @@ pub(crate) fn read_all(pipe: &OwnedFd) -> Result<Vec<u8>> {
         match rustix::io::read(pipe, &mut buffer) {
             Ok(0) => return Ok(all),
             Ok(length) => all.extend_from_slice(&buffer[..length]),
-            Err(rustix::io::Errno::INTR) => {}
+            Err(Errno::INTR) => {}
             Err(errno) => return Err(errno).doing("read", || "a pipe from a child"),
         }
     }

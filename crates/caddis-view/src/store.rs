@@ -6,8 +6,8 @@ use crate::plan::upper_name;
 use crate::tree;
 use caddis_policy::EnvName;
 use rustix::fs::{
-    AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Timestamps, chownat,
-    fchmod, flock, fstat, mkdirat, open, openat, openat2, renameat_with, statat, utimensat,
+    AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Timestamps, chmodat,
+    chownat, flock, fstat, mkdirat, open, openat, openat2, renameat_with, statat, utimensat,
 };
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
@@ -23,14 +23,19 @@ const DIRECTORY: OFlags = OFlags::RDONLY
 /// Opens the directory `name` inside `parent`, made by root, mode 0700, if it does not exist.
 pub fn root_directory(parent: impl AsFd, name: &str, create: bool) -> Result<OwnedFd> {
     let parent = parent.as_fd();
-    if create {
-        match mkdirat(parent, name, Mode::RWXU) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno).doing("create the directory", || name),
-        }
-    }
     let flags = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    openat2(parent, name, DIRECTORY, Mode::empty(), flags).doing("open the directory", || name)
+    let open = || openat2(parent, name, DIRECTORY, Mode::empty(), flags);
+    let opened = match open() {
+        Err(Errno::NOENT) if create => {
+            match mkdirat(parent, name, Mode::RWXU) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(errno).doing("create the directory", || name),
+            }
+            open()
+        }
+        other => other,
+    };
+    opened.doing("open the directory", || name)
 }
 
 /// Opens a top directory of ours (`/var/lib/caddis`, `/run/caddis`) and makes sure that it is
@@ -150,8 +155,10 @@ impl Environments {
                 .doing("open", || "the copy")?;
             flock(&target, FlockOperation::LockExclusive).doing("lock", || "the copy")?;
             for entry in entries(&source)? {
-                // Overlayfs' own scratch space is made again at the next start.
-                if !entry.ends_with(WORK) {
+                if entry.ends_with(WORK) {
+                    // Overlayfs' own scratch space; that it exists says that its upper directory is complete.
+                    mkdirat(&target, &entry, Mode::RWXU).doing("create", || &entry)?;
+                } else {
                     tree::copy(&source, &target, &c_name(&entry))?;
                 }
             }
@@ -258,38 +265,22 @@ pub fn layer_directories(environment: impl AsFd, at: &Path) -> Result<(String, S
     let environment = environment.as_fd();
     let upper = upper_name(at);
     let work = format!("{upper}{WORK}");
-    if statat(environment, &upper, AtFlags::SYMLINK_NOFOLLOW).is_err() {
+    let make = |name: &str, mode| match mkdirat(environment, name, mode) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(errno).doing("create", || name),
+    };
+    // The work directory is made last: where it exists, the upper one is complete.
+    if statat(environment, &work, AtFlags::SYMLINK_NOFOLLOW).is_err() {
         let base = rustix::fs::stat(at).doing("stat", || at.display())?;
-        let unfinished = format!("{upper}.new");
-        match mkdirat(environment, &unfinished, Mode::RWXU) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno).doing("create", || upper),
-        }
+        make(&upper, Mode::RWXU)?;
         let (uid, gid) = (Uid::from_raw(base.st_uid), Gid::from_raw(base.st_gid));
-        chownat(
-            environment,
-            &unfinished,
-            Some(uid),
-            Some(gid),
-            AtFlags::SYMLINK_NOFOLLOW,
-        )
-        .doing("chown", || &unfinished)?;
-        let directory = openat(environment, &unfinished, DIRECTORY, Mode::empty())
-            .doing("open", || &unfinished)?;
-        fchmod(&directory, Mode::from_raw_mode(base.st_mode)).doing("chmod", || &unfinished)?;
-        renameat_with(
-            environment,
-            &unfinished,
-            environment,
-            &upper,
-            RenameFlags::NOREPLACE,
-        )
-        .doing("create", || &upper)?;
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        chownat(environment, &upper, Some(uid), Some(gid), flags).doing("chown", || &upper)?;
+        let mode = Mode::from_raw_mode(base.st_mode);
+        chmodat(environment, &upper, mode, AtFlags::empty()).doing("chmod", || &upper)?;
+        make(&work, Mode::RWXU)?;
     }
-    match mkdirat(environment, &work, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => Ok((upper, work)),
-        Err(errno) => Err(errno).doing("create", || work),
-    }
+    Ok((upper, work))
 }
 
 /// The names of a directory's entries, those that are text.

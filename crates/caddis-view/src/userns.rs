@@ -1,27 +1,25 @@
 //! The user namespace of an instance.
 
-use crate::credentials::with_effective_uid;
+use crate::credentials::with_uid;
 use crate::error::{Context, Result};
 use crate::identity::Identity;
 use caddis_policy::{gid_map, map_text, uid_map};
-use caddis_sys::{Forked, Namespaces, fork};
+use caddis_sys::end_in_user_namespace;
 use rustix::fs::{Mode, OFlags, open};
-use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Makes a user namespace with the id maps of `identity`.
 ///
 /// Only a process outside of it may write the maps of several ranges (user_namespaces(7)), so a child
-/// is born in it, which does nothing and is ended again.
+/// is born in it, which does nothing and ends. Until it is waited for, its `/proc/PID` leads to the namespace.
 ///
 /// The namespace belongs to an id of the user's that nobody has. Were it the user's own, any process of
 /// theirs on the host would have all capabilities in it; were it container root's, one that runs a setuid
 /// program which container root has put into their home. Were it root's, the kernel would count what the
 /// environment uses (inotify instances, namespaces, signals) as root's own, and a user could use up root's.
 pub fn create(identity: &Identity) -> Result<OwnedFd> {
-    let (pid, pidfd, leash) = with_effective_uid(identity.nobodys_uid(), resident)
+    let (pid, pidfd) = with_uid(identity.nobodys_uid(), end_in_user_namespace)
         .doing("create", || "a user namespace")
         .map_err(|error| {
             error.hint(
@@ -29,23 +27,8 @@ pub fn create(identity: &Identity) -> Result<OwnedFd> {
             )
         })?;
     let namespace = map(pid, identity);
-    drop(leash);
     let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
     namespace
-}
-
-/// A child in a new user namespace. It waits for the end of a pipe, which comes with ours as well, however
-/// that comes; returned are its id, a descriptor for it, and our end of the pipe.
-fn resident() -> std::result::Result<(Pid, OwnedFd, OwnedFd), Errno> {
-    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
-    match fork(Namespaces::User)? {
-        Forked::Parent(pid, pidfd) => Ok((pid, pidfd, writer)),
-        Forked::Child => {
-            drop(writer);
-            let _ = crate::start::read_all(&reader);
-            std::process::exit(0);
-        }
-    }
 }
 
 fn map(pid: Pid, identity: &Identity) -> Result<OwnedFd> {

@@ -14,10 +14,10 @@ use caddis_view::instance::REMOVED;
 use caddis_view::mountinfo::{self, Mount};
 use caddis_view::session::run as run_session;
 use caddis_view::store::Environments;
-use caddis_view::{Command, Ended, Error, Identity, Instance, Plan, Runtime, Start, Wish, home};
+use caddis_view::{Command, Ended, Entrance, Error, Identity, Plan, Runtime, Start, Wish, home};
 use rustix::io::Errno;
 use std::ffi::{CString, OsString};
-use std::os::fd::OwnedFd;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,7 +45,8 @@ pub(crate) fn run(
         }
         return Ok(0);
     }
-    let settings = create(policy, &identity, &name)?;
+    let (environments, settings) = create(policy, &identity, &name)?;
+    let mut opened = Some(environments);
     let root = match session.who {
         Role::User => false,
         Role::Root => true,
@@ -68,17 +69,36 @@ pub(crate) fn run(
         own_terminal: session.own_terminal,
         own_keyring: whom.by_root,
     };
-    for _ in 0..TRIES {
-        let (what, instance, held) = start_or_join(policy, &identity, &name, &session, &settings)?;
-        let role = if root { "root" } else { "user" };
-        log::session(what, identity.uid, name.as_str(), role);
-        match run_session(&instance, &held, &identity, &policy.root, &command)? {
+    let role = if root { "root" } else { "user" };
+    let (mut gone, mut busy) = (0, 0);
+    while gone < TRIES {
+        let environments = match opened.take() {
+            Some(environments) => environments,
+            None => open(policy, &identity)?,
+        };
+        let entrance = start_or_join(policy, &identity, &environments, &name, &session, &settings)?;
+        let what = if entrance.is_start() { "start" } else { "join" };
+        // The directory is not kept open: this process goes on for as long as the session, and holds nothing of
+        // the host's that it does not need.
+        let (named, uid) = (&name, identity.uid);
+        let note = move || {
+            // When it was used last is not worth a session that fails.
+            let _ = environments.touch(named);
+            log::session(what, uid, named.as_str(), role);
+        };
+        match run_session(entrance, &identity, &policy.root, &command, note)? {
             Ended::Command(status) => return Ok(status),
             Ended::NotExecuted(status, error) => {
                 output::error(&error);
                 return Ok(status);
             }
-            Ended::InstanceGone => {}
+            Ended::InstanceGone => gone += 1,
+            // The last file of the former instance is closed a moment after its last process.
+            Ended::NotStarted(error) if error.errno == Some(Errno::BUSY) && busy < BUSY_TRIES => {
+                busy += 1;
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            Ended::NotStarted(error) => return Err(explained(&name, error)),
         }
     }
     let reason = "it ended each time before the command could start";
@@ -89,40 +109,42 @@ pub(crate) fn run(
     ))
 }
 
-/// Makes the environment if there is none, and reads its settings. The directory is not kept open: this
-/// process goes on for as long as the session, and holds nothing of the host's that it does not need.
-fn create(policy: &Policy, identity: &Identity, name: &EnvName) -> Result<Settings, Error> {
+/// Makes the environment if there is none, and reads its settings.
+fn create(
+    policy: &Policy,
+    identity: &Identity,
+    name: &EnvName,
+) -> Result<(Environments, Settings), Error> {
     let environments = open(policy, identity)?;
     loop {
         environments.create(name)?;
         match read_settings(&environments, name) {
             // Removed between the two steps.
             Err(_) if environments.open(name)?.is_none() => {}
-            other => return other,
+            settings => return Ok((environments, settings?)),
         }
     }
 }
 
-/// The running instance, joined, or a new one; and what counts us as one of its sessions.
+/// The way into the running instance, or into one that is being started.
 fn start_or_join(
     policy: &Policy,
     identity: &Identity,
+    environments: &Environments,
     name: &EnvName,
     session: &Session,
     settings: &Settings,
-) -> Result<(&'static str, Instance, OwnedFd), Error> {
-    let environments = open(policy, identity)?;
-    let mut busy = 0;
+) -> Result<Entrance, Error> {
+    let run = Path::new(RUN);
     loop {
-        let runtime = Runtime::lock(Path::new(RUN), identity.uid, name)?;
+        let runtime = Runtime::lock(run, identity.uid, name)?;
         let running = match runtime.running() {
             Err(error) if error.errno == Some(REMOVED) => continue,
             other => other?,
         };
         if let Some(instance) = running {
             if let Some(held) = runtime.join_sessions()? {
-                environments.touch(name)?;
-                return Ok(("join", instance, held));
+                return Ok(Entrance::join(instance, held));
             }
             // Process 1 was killed.
             match runtime.wait_until_gone(&instance) {
@@ -132,22 +154,15 @@ fn start_or_join(
         }
         // Again, under the lock that a removal needs, too.
         environments.create(name)?;
-        let plan = plan(policy, identity, session)?;
-        let hostname = settings.hostname();
-        let run = Path::new(RUN);
-        let start = Start::new(&plan, identity, name, policy, run, hostname)?;
-        match start.run(runtime) {
-            Ok((instance, held, _lock)) => {
-                environments.touch(name)?;
-                return Ok(("start", instance, held));
-            }
-            // The last file of the former instance is closed a moment after its last process.
-            Err(error) if error.errno == Some(Errno::BUSY) && busy < BUSY_TRIES => {
-                busy += 1;
-                std::thread::sleep(BUSY_PAUSE);
-            }
-            Err(error) => return Err(explained(name, error)),
-        }
+        let start = Start {
+            plan: &plan(policy, identity, session)?,
+            identity,
+            name,
+            policy,
+            run,
+            hostname: settings.hostname(),
+        };
+        return start.begin(runtime).map_err(|error| explained(name, error));
     }
 }
 
@@ -198,7 +213,7 @@ fn plan(policy: &Policy, identity: &Identity, session: &Session) -> Result<Plan,
             }
         });
     Ok(Plan::new(
-        &resolved(&policy.view),
+        &resolved(&policy.view)?,
         &mounts,
         &Wish {
             uid: identity.uid,
@@ -207,23 +222,36 @@ fn plan(policy: &Policy, identity: &Identity, session: &Session) -> Result<Plan,
     ))
 }
 
-/// The administrator's paths without links; those that do not exist are left out.
-fn resolved(view: &View) -> View {
-    let resolve = |paths: &[PathBuf]| -> Vec<PathBuf> {
-        paths
-            .iter()
-            .filter_map(|path| std::fs::canonicalize(path).ok())
-            .collect()
+/// The administrator's paths without links; those that do not exist are left out. One that cannot be looked up for
+/// another reason is not: what is to be hidden would show.
+fn resolved(view: &View) -> Result<View, Error> {
+    let resolve = |paths: &[PathBuf]| -> Result<Vec<PathBuf>, Error> {
+        let mut resolved = Vec::with_capacity(paths.len());
+        for path in paths {
+            match std::fs::canonicalize(path) {
+                Ok(path) => resolved.push(path),
+                Err(error) if ABSENT.contains(&error.kind()) => {}
+                Err(error) => {
+                    return Err(Error::refused("find", path.display(), error).hint(
+                        "the policy names it under `view`; an administrator can take it out there",
+                    ));
+                }
+            }
+        }
+        Ok(resolved)
     };
-    View {
-        private: resolve(&view.private),
-        memory: resolve(&view.memory),
-        hidden: resolve(&view.hidden),
-        shared: resolve(&view.shared),
-        read_only: resolve(&view.read_only),
+    Ok(View {
+        private: resolve(&view.private)?,
+        memory: resolve(&view.memory)?,
+        hidden: resolve(&view.hidden)?,
+        shared: resolve(&view.shared)?,
+        read_only: resolve(&view.read_only)?,
         ..view.clone()
-    }
+    })
 }
+
+/// What canonicalize says of a path that leads nowhere.
+const ABSENT: [ErrorKind; 2] = [ErrorKind::NotFound, ErrorKind::NotADirectory];
 
 fn refuse_root_that_cannot_be_stacked(mounts: &[Mount]) -> Result<(), Error> {
     let fstype = mounts

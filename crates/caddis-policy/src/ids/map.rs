@@ -2,6 +2,10 @@
 
 use super::RANGE;
 
+/// The inode number of the initial user namespace, the same on every Linux: `PROC_USER_INIT_INO` in the kernel's
+/// `include/linux/proc_ns.h`.
+pub const INITIAL_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
+
 /// The kernel takes at most this many extents per map (`UID_GID_MAP_MAX_EXTENTS`).
 const MOST_EXTENTS: usize = 340;
 
@@ -46,14 +50,24 @@ pub enum MapError {
     },
 }
 
-/// The map of uids: 0 to 65535 stand for the host ids from `start` on, but `uid` for itself.
+/// The one host id of the range from `start` on that no inner user has: the user namespace belongs to it, as whoever
+/// owns one has all rights in it. `uid` stands for itself, so its place in the range is free; a user beyond 65535
+/// leaves none, and is given no inner 65535 instead, which is -1 to 16-bit calls and nobody's on any system.
+#[must_use]
+pub fn spare_uid(uid: u32, start: u32) -> u32 {
+    start.saturating_add(uid.min(RANGE - 1))
+}
+
+/// The map of uids: 0 to 65535 stand for the host ids from `start` on, but `uid` for itself, and none of them for
+/// [`spare_uid`].
 ///
 /// `start` comes from [`id_range`](super::id_range), which has seen to it that the range fits into
 /// 32 bits and does not hold `uid`. A map of other numbers may have two names for one host id; the
 /// kernel refuses it.
 #[must_use]
 pub fn uid_map(uid: u32, start: u32) -> Vec<Extent> {
-    extents(&[uid], start)
+    let end = if uid < RANGE { RANGE } else { RANGE - 1 };
+    extents(&[uid], start, end)
 }
 
 /// The map of gids: 0 to 65535 stand for the host ids from `start` on, but every one of `gids` (in
@@ -72,7 +86,7 @@ pub fn gid_map(gids: &[u32], start: u32) -> Result<Vec<Extent>, MapError> {
     if let Some(&gid) = own.iter().find(|&&gid| within(gid)) {
         return Err(MapError::OwnGroup { gid, start });
     }
-    let map = extents(&own, start);
+    let map = extents(&own, start, RANGE);
     if map.len() > MOST_EXTENTS {
         return Err(MapError::TooManyExtents {
             groups: own.len(),
@@ -82,12 +96,12 @@ pub fn gid_map(gids: &[u32], start: u32) -> Result<Vec<Extent>, MapError> {
     Ok(map)
 }
 
-/// `own` is sorted and without repetitions: between its ids lie pieces of the range.
-fn extents(own: &[u32], start: u32) -> Vec<Extent> {
+/// `own` is sorted and without repetitions: between its ids lie pieces of the range, which ends before `end`.
+fn extents(own: &[u32], start: u32, end: u32) -> Vec<Extent> {
     let mut map: Vec<Extent> = Vec::with_capacity(2 * own.len() + 1);
     let mut next = 0;
     for &id in own {
-        push_range(&mut map, next, id, start);
+        push_range(&mut map, next, id.min(end), start);
         match map.last_mut() {
             Some(last) if last.inside == last.outside && last.inside + last.count == id => {
                 last.count += 1
@@ -100,13 +114,12 @@ fn extents(own: &[u32], start: u32) -> Vec<Extent> {
         }
         next = id.saturating_add(1);
     }
-    push_range(&mut map, next, RANGE, start);
+    push_range(&mut map, next, end, start);
     map
 }
 
 /// The piece of the range from inside id `from` to before `to`.
 fn push_range(map: &mut Vec<Extent>, from: u32, to: u32, start: u32) {
-    let to = to.min(RANGE);
     if from < to {
         map.push(Extent {
             inside: from,

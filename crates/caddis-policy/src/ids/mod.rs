@@ -6,7 +6,7 @@ mod subid;
 
 pub(crate) use range::fits;
 
-pub use map::{Extent, MapError, gid_map, map_text, uid_map};
+pub use map::{Extent, INITIAL_USER_NAMESPACE, MapError, gid_map, map_text, spare_uid, uid_map};
 pub use range::{IdRange, RANGE, RangeError, id_range};
 pub use subid::{SubEntry, parse_subid};
 
