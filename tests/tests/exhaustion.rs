@@ -109,8 +109,8 @@ fn a_limit_of_zero_is_told_of_or_does_no_harm() {
                         }
                         _ => assert_eq!(output.ok().stderr, ""),
                     }
-                    if limit == "CPU" {
-                        // Process 1 has the limit as well.
+                    if limit == "CPU" || set == "NPROC=0:0" {
+                        // Process 1 has the limit as well, or the whole instance.
                         stop(&host);
                     }
                     is_as_ever(&host);

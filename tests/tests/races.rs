@@ -271,7 +271,7 @@ fn a_session_that_is_stopped_does_not_keep_its_instance_from_ending() {
     for (user, ending) in endings {
         // One is stopped by its user on the host, one has stopped along with its command.
         let sessions = "caddis run sleep infinity & one=$!; caddis run sh -c 'kill -STOP $$; :' & other=$!; \
-                        until pgrep -P $one sleep; do :; done; kill -STOP $one; echo started $one $other; wait $one; wait $other";
+                        until pgrep -P $one sleep; do :; done; until kill -STOP $one 2>/dev/null; do :; done; echo started $one $other; wait $one; wait $other";
         let mut shell = host.spawn("alice", sessions);
         shell.until("started ");
         let pids = shell.line();

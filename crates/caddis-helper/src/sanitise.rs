@@ -34,8 +34,13 @@ impl CallersState {
     }
 }
 
-/// Limits that would make us fail half-way if they were very low, and what we need.
-const NEEDED: [(Resource, u64); 2] = [(Resource::Nofile, 65536), (Resource::Fsize, 1 << 40)];
+/// Limits that would make us fail half-way if they were very low, and what we need. That of processes becomes that of a
+/// whole instance, for later sessions as well: the hard one then, not what one caller has set for this session.
+const NEEDED: [(Resource, u64); 3] = [
+    (Resource::Nofile, 65536),
+    (Resource::Fsize, 1 << 40),
+    (Resource::Nproc, 1 << 22),
+];
 
 pub(crate) fn sanitise() -> Result<CallersState, Error> {
     close_from(3).doing("close", || "the caller's descriptors")?;

@@ -1,10 +1,11 @@
 //! A descriptor that one of our processes hands to another.
 
 use crate::error::{Context, Error, Result};
-use rustix::io::{IoSlice, IoSliceMut, retry_on_intr};
+use rustix::io::{Errno, IoSlice, IoSliceMut, retry_on_intr};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,
+    sendmsg, socketpair,
 };
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
@@ -45,8 +46,13 @@ impl Taker {
         let mut rights = RecvAncillaryBuffer::new(&mut space);
         let mut byte = [0];
         let mut into = [IoSliceMut::new(&mut byte)];
-        retry_on_intr(|| recvmsg(&self.0, &mut into, &mut rights, RecvFlags::CMSG_CLOEXEC))
-            .doing("recvmsg", || "from the caller")?;
+        let come =
+            retry_on_intr(|| recvmsg(&self.0, &mut into, &mut rights, RecvFlags::CMSG_CLOEXEC));
+        let come = come.doing("hear from", || "the caller")?;
+        if come.flags.contains(ReturnFlags::CTRUNC) {
+            // There was no number left for the descriptor.
+            return Err(Errno::MFILE).doing("take a descriptor from", || "the caller");
+        }
         let taken = rights.drain().find_map(|message| match message {
             RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
             _ => None,

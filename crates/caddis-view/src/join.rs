@@ -219,6 +219,10 @@ fn go_to(command: &Command) -> Result<()> {
     Ok(())
 }
 
+/// What EAGAIN means for execve(2).
+const TOO_MANY: &str = "there are as many processes as `ulimit -u` allows, in this session or in the one that started \
+    the environment; `caddis stop` ends them all";
+
 /// Executes the first choice that exists: 127 if none does, 126 if it exists and cannot be executed.
 fn execute(command: &Command) -> Failure {
     let mut failure = Failure::from(Error::refused("execute", "the command", "it is empty"));
@@ -227,10 +231,11 @@ fn execute(command: &Command) -> Failure {
         let errno = search(name, argv, &command.variables);
         let shown = name.to_string_lossy().into_owned();
         let status = if errno == Errno::NOENT { 127 } else { 126 };
-        failure = Failure {
-            status,
-            error: Error::kernel("execute", shown, errno),
-        };
+        let mut error = Error::kernel("execute", shown, errno);
+        if errno == Errno::AGAIN {
+            error = error.hint(TOO_MANY);
+        }
+        failure = Failure { status, error };
         if errno != Errno::NOENT {
             break;
         }
