@@ -7,6 +7,7 @@ use caddis_tests::{Environments, State, attack};
 
 const ENTER: &str = attack!("enter.py");
 const USE_UP: &str = "/usr/local/bin/use_up";
+const MANY: &str = "/usr/local/bin/many";
 
 /// A user whom no other test has, since the kernel, and with it what it counts, is shared by all hosts.
 const DAVE: u32 = 31_007;
@@ -83,20 +84,34 @@ fn signals_that_wait_are_counted_for_their_user_alone() {
     drop(running);
 }
 
+/// A user whose id is beyond those that an environment has, so that all of the range is mapped, or nearly.
+const ERIN: u32 = 131_007;
+const ERINS: u32 = 3_000_000_000;
+
 #[test]
 fn nobody_has_power_over_an_environments_user_namespace_from_outside() {
     let host = host();
+    let add = format!(
+        "useradd -m -u {ERIN} erin; for f in /etc/subuid /etc/subgid; do \
+         sed -i /^erin:/d $f; echo erin:{ERINS}:65536 >> $f; done"
+    );
+    host.sh("root", &add).ok();
+    nobody_has_power(&host, "dave", DAVE, DAVES);
+    nobody_has_power(&host, "erin", ERIN, ERINS);
+}
+
+fn nobody_has_power(host: &Host, user: &str, uid: u32, first: u32) {
     let mut session = host
         .caddis(
-            "dave",
+            user,
             &["run", "sh", "-c", "echo; caddis root sleep infinity"],
         )
         .spawn();
     session.line();
-    let process_1 = host.first_process(DAVE, "default").unwrap();
-    let owner = owner(&host, process_1);
-    // Of her own range, and neither hers nor anybody's inside.
-    assert!((DAVES..DAVES + 65_536).contains(&owner), "{owner}");
+    let process_1 = host.first_process(uid, "default").unwrap();
+    let owner = owner(host, process_1);
+    // Of the user's own range, and neither the user's nor anybody's inside.
+    assert!((first..=first + 65_535).contains(&owner), "{owner}");
     let map = host.read_text(&format!("/proc/{process_1}/uid_map"));
     for line in map.lines() {
         let fields: Vec<u32> = line
@@ -107,11 +122,10 @@ fn nobody_has_power_over_an_environments_user_namespace_from_outside() {
         assert!(!extent.contains(&owner), "{owner} is mapped: {map}");
     }
     // What root of the environment leaves in the home directory runs on the host with container root's id there.
-    let copies = "for role in root user; do cp /usr/bin/python3 /home/dave/$role; done; chown 1000 /home/dave/user; \
-                  chmod 6755 /home/dave/root /home/dave/user";
-    host.inside_root("dave", copies).ok();
+    let copies = "for role in root user; do cp /usr/bin/python3 ./$role; done; chown 1000 user; chmod 6755 root user";
+    host.inside_root(user, copies).ok();
     let monitor = session.pid_in_host();
-    let inside = format!("until pgrep -x sleep; do :; done; pgrep -P {monitor}");
+    let inside = format!("until pgrep -x -u {first} sleep; do :; done; pgrep -P {monitor}");
     let inside = host.sh("root", &inside).ok();
     let mut pids: Vec<String> = inside.stdout.lines().map(str::to_owned).collect();
     pids.extend([process_1.to_string(), monitor.to_string()]);
@@ -123,15 +137,32 @@ fn nobody_has_power_over_an_environments_user_namespace_from_outside() {
             .collect();
         Findings::of(host.command(user, &argv).stdin(ENTER).run())
     };
-    let identity = host.run(
-        "dave",
-        &["/home/dave/root", "-c", "import os; print(os.geteuid())"],
-    );
-    assert_eq!(identity.ok().text(), DAVES.to_string());
-    for python in ["/home/dave/root", "/home/dave/user", "/usr/bin/python3"] {
-        attack("dave", python).all_refused(8);
+    let identity = host.run(user, &["./root", "-c", "import os; print(os.geteuid())"]);
+    assert_eq!(identity.ok().text(), first.to_string());
+    for python in ["./root", "./user", "/usr/bin/python3"] {
+        attack(user, python).all_refused(8);
     }
     let root = attack("root", "/usr/bin/python3");
     assert_eq!(root.done().len(), root.attempts().len(), "{}", root.output);
     drop(session);
+}
+
+#[test]
+fn the_limit_of_processes_holds_for_all_ids_of_an_environment_together() {
+    let host = host();
+    host.write(MANY, include_str!("../attacks/many.py"), 0o755);
+    // Container root, and four others whose ids it takes: each counts for itself, and all count together.
+    let script = format!("ulimit -u 60; caddis root {MANY} 0 5 6 7 8");
+    let mut running = host.spawn("dave", &script);
+    let line = running.line();
+    let made: u32 = line.strip_prefix("made ").unwrap().parse().unwrap();
+    assert!((30..=60).contains(&made), "{made}");
+    // Nor has another environment of hers any left under this limit, while others have.
+    host.sh("dave", "ulimit -u 60; caddis run -e other true")
+        .exits(126)
+        .says("Resource temporarily unavailable")
+        .says("ulimit -u");
+    host.inside("alice", "true").ok();
+    host.sh("dave", "true").ok();
+    drop(running);
 }

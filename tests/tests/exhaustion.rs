@@ -83,7 +83,10 @@ fn a_limit_of_zero_is_told_of_or_does_no_harm() {
                         // the command, or process 1 while it builds the view.
                         ("CPU", _) if [0, 137, 152].contains(&output.code()) => {}
                         ("CPU", _) => {
-                            output.exits(125).told().says("process 1 was killed");
+                            output
+                                .exits(125)
+                                .told()
+                                .says("it was killed while it built the view");
                         }
                         // The kernel lets no program at all begin, or all of them.
                         ("AS" | "DATA" | "STACK", _) => {

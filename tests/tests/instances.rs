@@ -286,3 +286,17 @@ fn a_start_killed_at_any_moment_is_cleaned_up_by_the_next() {
     assert_eq!(host.count("^caddis"), 0);
     assert_eq!(host.mounts(), before);
 }
+
+/// It may be seen for a moment yet; who joined it would die with it.
+#[test]
+fn who_comes_right_after_process_1_was_killed_gets_a_new_one() {
+    let host = Host::start().unwrap();
+    for _ in 0..60 {
+        host.inside("alice", "true").ok();
+        let process_1 = host.first_process(1000, "default").unwrap();
+        let next = format!(
+            "kill -9 {process_1}; cd /; exec setpriv --reuid=1000 --regid=1000 --clear-groups caddis run echo ran"
+        );
+        assert_eq!(host.sh("root", &next).ok().stdout, "ran\n");
+    }
+}

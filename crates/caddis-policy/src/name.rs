@@ -18,23 +18,23 @@ pub struct EnvName(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// There are no bytes.
-    #[error("environment name: must not be empty")]
+    #[error("must not be empty")]
     Empty,
     /// There are too many bytes.
-    #[error("environment name: {length} bytes are too many; allowed: at most {LONGEST}")]
+    #[error("{length} bytes are too many; allowed: at most {LONGEST}")]
     TooLong {
         /// How many there are.
         length: usize,
     },
     /// The first byte may only stand further on, or nowhere.
-    #[error("environment name: begins with '{}'; allowed: a letter or a digit", .byte.escape_ascii())]
+    #[error("begins with '{}'; allowed: a letter or a digit", .byte.escape_ascii())]
     First {
         /// The byte.
         byte: u8,
     },
     /// A later byte may stand nowhere.
     #[error(
-        "environment name: '{}' at byte {} is not allowed; allowed: letters, digits, '.', '_' and '-'",
+        "'{}' at byte {} is not allowed; allowed: letters, digits, '.', '_' and '-'",
         .byte.escape_ascii(), .index + 1
     )]
     Byte {

@@ -45,10 +45,13 @@ impl Error {
         }
     }
 
-    /// The same with a hint.
+    /// The same with a hint; with another one where the kernel was out of something, which the hint is not about.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Error {
-        self.hint = Some(hint.into());
+        self.hint = Some(match self.errno.and_then(shortage) {
+            Some(shortage) => shortage.to_owned(),
+            None => hint.into(),
+        });
         self
     }
 
@@ -102,6 +105,16 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// What to do when the kernel is out of something, whatever the operation.
+fn shortage(errno: Errno) -> Option<&'static str> {
+    match errno {
+        Errno::MFILE => Some("the limit of open files is too low; see `ulimit -n`"),
+        Errno::NFILE => Some("the machine has too many open files; see /proc/sys/fs/file-nr"),
+        Errno::NOMEM => Some("there is no memory left, of the machine or of the caller's cgroup"),
+        _ => None,
+    }
+}
+
 /// The kernel's words for an error number, without the number.
 #[must_use]
 pub fn words(errno: Errno) -> String {
@@ -154,6 +167,14 @@ mod tests {
             error.to_string(),
             "cannot mount /tmp: No space left on device"
         );
+    }
+
+    #[test]
+    fn a_hint_is_about_what_went_wrong() {
+        let error = |errno| Error::kernel("create", "overlay", errno).hint("use ext4");
+        assert_eq!(error(Errno::INVAL).hint.as_deref(), Some("use ext4"));
+        let files = error(Errno::MFILE).hint.unwrap_or_default();
+        assert!(files.contains("ulimit -n"));
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub(crate) fn live(
     let root = (Some(Uid::from_raw(0)), Some(Gid::from_raw(0)));
     set_thread_res_gid(root.1, root.1, root.1).doing("setresgid", || 0)?;
     set_thread_res_uid(root.0, root.0, root.0).doing("setresuid", || 0)?;
+    live_long();
     leave_the_terminal()?;
     // Before the record, which is believed only of a process of this name.
     rustix::thread::set_name(c"caddis-init").doing("name", || "process 1")?;
@@ -86,7 +87,6 @@ pub(crate) fn live(
     drop_privileges(start, &user_namespace)?;
     // It only keeps the books: the end of a session, which wakes it, is not to wait for it.
     let _ = caddis_sys::never_preempt();
-    live_long();
     if let Some(caller) = waiting.take() {
         caller.say_ready()?;
     }

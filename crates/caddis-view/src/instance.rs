@@ -42,8 +42,8 @@ pub struct Instance {
 
 impl Instance {
     /// Process 1 has been killed or ends, though it may still be seen.
-    pub(crate) fn is_doomed(&self) -> bool {
-        Stat::of(self.pid).is_none_or(|stat| stat.doomed)
+    pub(crate) fn is_doomed(&self) -> Result<bool> {
+        Ok(Stat::of(self.pid)?.is_none_or(|stat| stat.doomed))
     }
 }
 
@@ -104,7 +104,7 @@ impl Runtime {
                 Err(errno) => return Err(errno).doing("pidfd_open", || pid.as_raw_nonzero()),
             };
             // Read after the descriptor was opened: if the start time is right now, it was right then.
-            let Some(process_1) = record.process_1() else {
+            let Some(process_1) = record.process_1()? else {
                 return Ok(None);
             };
             if wait_for_end(&pidfd, Some(Duration::ZERO))? {
@@ -161,7 +161,7 @@ impl Runtime {
         let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
             return Ok(None);
         };
-        let same = record.process_1().is_some();
+        let same = record.process_1()?.is_some();
         let ended = wait_for_end(&pidfd, Some(Duration::ZERO))?;
         Ok((same && !ended).then_some(Instance { pidfd, pid }))
     }

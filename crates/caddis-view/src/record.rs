@@ -2,6 +2,7 @@
 
 use crate::error::{Context, Error, Result};
 use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
+use rustix::io::Errno;
 use rustix::process::Pid;
 use std::os::fd::OwnedFd;
 
@@ -39,13 +40,9 @@ impl Record {
 
     /// The text of the calling process's, as seen through the host's `/proc`, for the file `record`.
     pub(crate) fn of_caller(record: &OwnedFd) -> Result<Vec<u8>> {
-        let path = "/proc/self/stat";
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let file = openat(CWD, path, flags, Mode::empty()).doing("open", || path)?;
-        let mut buffer = [0_u8; 1024];
-        let length = rustix::io::read(&file, &mut buffer).doing("read", || path)?;
-        let Stat { pid, started, .. } = Stat::parse(&buffer[..length])
-            .ok_or_else(|| Error::refused("understand", path, "it has another form"))?;
+        let Stat { pid, started, .. } = Stat::read("/proc/self/stat")?.ok_or_else(|| {
+            Error::refused("understand", "/proc/self/stat", "it has another form")
+        })?;
         let own = fstat(record).doing("stat", || "the record")?.st_ino;
         let state = char::from(RUNS);
         Ok(format!("{state} {pid} {started} {own}\n").into_bytes())
@@ -53,9 +50,9 @@ impl Record {
 
     /// What the kernel says of the process 1 that is meant. `None`: it is gone, or this is another process, which is
     /// not to be signalled whatever a record says.
-    pub(crate) fn process_1(&self) -> Option<Stat> {
-        let stat = Stat::of(self.pid).filter(|stat| stat.started == self.started);
-        stat.filter(|stat| stat.ours)
+    pub(crate) fn process_1(&self) -> Result<Option<Stat>> {
+        let stat = Stat::of(self.pid)?;
+        Ok(stat.filter(|stat| stat.ours && stat.started == self.started))
     }
 }
 
@@ -81,9 +78,24 @@ const ENDING: u64 = 0x4 | 0x400;
 const KILLED: u64 = 1 << 8;
 
 impl Stat {
-    /// `None`: there is no such process.
-    pub(crate) fn of(pid: Pid) -> Option<Stat> {
-        Stat::parse(&std::fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?)
+    /// `None`: there is no such process. Not to be able to look says nothing of the kind: a caller who leaves no
+    /// descriptor for it would have a second instance started beside the first.
+    pub(crate) fn of(pid: Pid) -> Result<Option<Stat>> {
+        Stat::read(&format!("/proc/{}/stat", pid.as_raw_nonzero()))
+    }
+
+    fn read(path: &str) -> Result<Option<Stat>> {
+        let read = || {
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            let file = openat(CWD, path, flags, Mode::empty())?;
+            let mut buffer = [0_u8; 1024];
+            let length = rustix::io::read(&file, &mut buffer)?;
+            Ok(Stat::parse(&buffer[..length]))
+        };
+        match read() {
+            Err(Errno::NOENT | Errno::SRCH) => Ok(None),
+            other => other.doing("read", || path),
+        }
     }
 
     /// The name in parentheses may hold anything.

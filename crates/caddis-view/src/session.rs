@@ -71,7 +71,7 @@ pub fn run(
         }
         Ok(Forked::Parent(_, child)) => child,
         // The kernel's answer for a pid namespace whose process 1 is gone (see alloc_pid), and for want of memory.
-        Err(Errno::NOMEM) if instance.is_doomed() => return gone(&instance, building),
+        Err(Errno::NOMEM) if instance.is_doomed()? => return gone(&instance, building),
         Err(errno) => return Err(errno).doing("start", || "a process in the environment"),
     };
     drop(writer);
@@ -93,7 +93,7 @@ pub fn run(
     match joined(&reader)? {
         Joined::Yes => {}
         Joined::Not(failure) => return failed(failure),
-        Joined::Killed if instance.is_doomed() => {
+        Joined::Killed if instance.is_doomed()? => {
             let _ = waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED);
             return gone(&instance, None);
         }

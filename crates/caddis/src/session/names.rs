@@ -15,12 +15,8 @@ pub const DEFAULT: &str = "default";
 /// for an option out of the helper's arguments.
 pub fn environment_name(name: &OsStr) -> Result<EnvName, Error> {
     EnvName::parse(name.as_bytes()).map_err(|error| {
-        let reason = error.to_string();
-        let reason = reason.strip_prefix("environment name: ").unwrap_or(&reason);
-        Error::usage(format!(
-            "environment name {}: {reason}",
-            quoted(name.as_bytes())
-        ))
+        let name = quoted(name.as_bytes());
+        Error::usage(format!("environment name {name}: {error}"))
     })
 }
 
