@@ -78,9 +78,11 @@ fn installing_again_keeps_the_policy() {
 #[test]
 fn uninstalling_keeps_what_belongs_to_users_unless_purged() {
     let host = Host::start().unwrap();
-    host.sh("root", "mkdir -p /var/lib/caddis/env/1000/default")
-        .ok();
+    // An instance that lingers is ended, and nothing of it is left.
+    host.inside("alice", "true").ok();
     make(&host, "uninstall", &[]);
+    assert_eq!(host.count("caddis"), 0);
+    assert!(!host.exists("/run/caddis"));
     let left = host
         .sh("root", "find /usr/local -type f -o -name '*caddis*'")
         .ok();
