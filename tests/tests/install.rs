@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::Host;
+use caddis_tests::{Environments, State};
 use std::process::Command;
 
 const HELPER: &str = "/usr/local/libexec/caddis/caddis-helper";
@@ -81,7 +82,7 @@ fn uninstalling_keeps_what_belongs_to_users_unless_purged() {
     // An instance that lingers is ended, and nothing of it is left.
     host.inside("alice", "true").ok();
     make(&host, "uninstall", &[]);
-    assert_eq!(host.count("caddis"), 0);
+    assert_eq!(host.count("^caddis-init"), 0);
     assert!(!host.exists("/run/caddis"));
     let left = host
         .sh("root", "find /usr/local -type f -o -name '*caddis*'")
