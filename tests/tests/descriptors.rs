@@ -129,18 +129,18 @@ fn a_process_that_joins_has_nothing_of_the_hosts_open_once_it_is_inside() {
         assert!(inside.iter().all(|line| line.starts_with("inside ")));
         // The control: before, there was more.
         let count = |line: &str| line.split(' ').skip(2).count();
-        assert!(lines[..joined.unwrap()].iter().any(|line| count(line) > 5));
-        let closed = inside.iter().position(|line| count(line) == 4).unwrap();
+        assert!(lines[..joined.unwrap()].iter().any(|line| count(line) > 7));
+        let closed = inside.iter().position(|line| count(line) == 5).unwrap();
         assert!(closed <= 4, "{output}");
         let own: BTreeSet<&str> = inside[closed].split(' ').skip(2).collect();
         for line in &inside[closed..inside.len() - 1] {
             let held: BTreeSet<&str> = line.split(' ').skip(2).collect();
             assert_eq!(held, own, "{output}");
         }
-        // The streams, and the pipe that says whether there is a command.
-        let fourth = own.iter().filter(|one| one.ends_with("=pipe:")).count();
-        let streams = own.iter().filter(|one| one.ends_with("=/dev/null"));
-        assert_eq!((streams.count(), fourth), (3, 1), "{output}");
+        // The streams, the pipe that says whether there is a command, and what tells whether the outer process lives.
+        let leads = |to: &str| own.iter().filter(|one| one.ends_with(to)).count();
+        let held = (leads("=/dev/null"), leads("=pipe:"), leads("=anon_inode:"));
+        assert_eq!(held, (3, 1, 1), "{output}");
         let command = inside[inside.len() - 1];
         assert!(command.starts_with("inside cat 0=") && count(command) == 3);
     }

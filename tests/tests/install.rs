@@ -6,6 +6,7 @@ use caddis_tests::{Environments, State};
 use std::process::Command;
 
 const HELPER: &str = "/usr/local/libexec/caddis/caddis-helper";
+const UNINSTALL: &str = "/srv/uninstall";
 const POLICY: &str = "/etc/caddis/policy.toml";
 
 /// `make TARGET DESTDIR=<the host's root>`, as root.
@@ -79,9 +80,11 @@ fn installing_again_keeps_the_policy() {
 #[test]
 fn uninstalling_keeps_what_belongs_to_users_unless_purged() {
     let host = Host::start().unwrap();
-    // An instance that lingers is ended, and nothing of it is left.
+    // On the host itself: an instance that lingers is ended, and nothing of it is left.
+    host.write(UNINSTALL, include_str!("../../scripts/uninstall"), 0o755);
     host.inside("alice", "true").ok();
-    make(&host, "uninstall", &[]);
+    assert_eq!(host.count("^caddis-init"), 1);
+    host.run("root", &[UNINSTALL]).ok();
     assert_eq!(host.count("^caddis-init"), 0);
     assert!(!host.exists("/run/caddis"));
     let left = host
@@ -89,6 +92,7 @@ fn uninstalling_keeps_what_belongs_to_users_unless_purged() {
         .ok();
     assert_eq!(left.text(), "");
     assert!(host.exists(POLICY) && host.exists("/var/lib/caddis/env/1000/default"));
+    // In the directory of a package.
     make(&host, "uninstall", &["PURGE=1"]);
     assert!(!host.exists(POLICY) && !host.exists("/etc/caddis") && !host.exists("/var/lib/caddis"));
 }

@@ -13,6 +13,7 @@ mod memory;
 mod mount_setattr;
 mod scheduling;
 mod signals;
+mod trace;
 mod unshare;
 
 pub use close_range::{close_all_but, close_from};
@@ -20,13 +21,14 @@ pub use credentials::{fs_ids, setfsgid, setfsuid};
 pub use execve::execve;
 pub use fork::{Forked, Namespaces, end_in_user_namespace, fork};
 pub use keyctl::join_new_session_keyring;
-pub use memory::release_code;
+pub use memory::Code;
 pub use mount_setattr::{MountAttr, mount_setattr};
 pub use scheduling::never_preempt;
 pub use signals::{
-    Caught, Signals, block_all, default_actions, empty_mask, ignore, kill_everyone,
+    Caught, Signals, anybody_left, block_all, default_actions, empty_mask, ignore, kill_everyone,
     pidfd_send_signal, set_mask, signalfd,
 };
+pub use trace::let_go;
 pub use unshare::unshare;
 
 use rustix::io::Errno;

@@ -124,6 +124,19 @@ pub fn kill_everyone(signal: i32) -> Result<(), Errno> {
     }
 }
 
+/// Whether there is any process but the caller and process 1 in the caller's pid namespace.
+///
+/// # References
+/// - [kill(2)](https://man7.org/linux/man-pages/man2/kill.2.html)
+#[must_use]
+pub fn anybody_left() -> bool {
+    // SAFETY: takes two numbers; 0 is no signal, only the question whether there is whom to send one to.
+    !matches!(
+        checked(unsafe { libc::kill(-1, 0) }.into()),
+        Err(Errno::SRCH)
+    )
+}
+
 /// Sends `signal`, real-time ones too, to the process that `process` stands for.
 ///
 /// # References

@@ -58,7 +58,9 @@ pub(crate) fn with_uid<T>(uid: u32, action: impl FnOnce() -> Result<T, Errno>) -
     set_uid(uid)?;
     let mut during = before;
     during.effective = CapabilitySet::SYS_ADMIN & before.permitted;
-    let result = set_capabilities(None, during).and_then(|()| action());
+    let result = set_capabilities(None, during)
+        .and_then(|()| stay_closed())
+        .and_then(|()| action());
     set_uid(0)?;
     set_capabilities(None, before)?;
     stay_closed()?;

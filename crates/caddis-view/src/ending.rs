@@ -9,23 +9,27 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Unmounting writes a file system's cache to disk, which can take a while, but not for ever.
 const LONGEST: Duration = Duration::from_secs(120);
 
+/// How long a process may leave a dead child of a session unattended.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Waits until `instance` is gone.
 ///
-/// The first process of a session has its parent outside. While the user keeps that one stopped, a dead
-/// child of it cannot go, and process 1 with it: such a parent is killed, because it would hold up root as
-/// well.
+/// The first process of a session has its parent outside. As long as that one does not attend to its dead child, which
+/// its user can see to, the child cannot go, and process 1 with it, and root would wait as well. So such a parent is
+/// killed: at once if it is stopped, after a while if it only does nothing (a subreaper of the user's, a process that
+/// is frozen).
 pub fn wait_until_gone(instance: &Instance) -> Result<()> {
-    if wait_for_end(&instance.pidfd, Some(Duration::from_secs(1)))? {
-        return Ok(());
-    }
-    end_stopped_parents(instance.pid);
-    if wait_for_end(&instance.pidfd, Some(LONGEST))? {
-        return Ok(());
+    let since = Instant::now();
+    while since.elapsed() < LONGEST {
+        if wait_for_end(&instance.pidfd, Some(Duration::from_secs(1)))? {
+            return Ok(());
+        }
+        end_careless_parents(instance.pid, since.elapsed() >= PATIENCE);
     }
     let pid = instance.pid.as_raw_nonzero();
     let reason = format!(
@@ -53,8 +57,9 @@ pub(crate) fn wait_for_end(pidfd: &OwnedFd, limit: Option<Duration>) -> Result<b
     }
 }
 
-/// Kills the stopped parents of dead processes in the pid namespace of `process_1`.
-fn end_stopped_parents(process_1: Pid) {
+/// Kills the parents outside of dead processes in the pid namespace of `process_1`: those that are stopped, or `all`
+/// but root's and those that we descend from.
+fn end_careless_parents(process_1: Pid, all: bool) {
     let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let of_instance = namespace(process_1.as_raw_nonzero().get());
     let Ok(entries) = fs::read_dir("/proc") else {
@@ -68,13 +73,27 @@ fn end_stopped_parents(process_1: Pid) {
         .filter(|pid| state(*pid).is_some_and(|(state, _)| state == 'Z'))
         .filter_map(|pid| Some(state(pid)?.1))
         .collect();
+    let ancestors = ancestors();
     for parent in parents {
         let outside = namespace(parent) == namespace(Pid::INIT.as_raw_nonzero().get());
-        let stopped = state(parent).is_some_and(|(state, _)| state == 'T');
-        if let (true, true, Some(parent)) = (outside, stopped, Pid::from_raw(parent)) {
+        let stopped = state(parent).is_some_and(|(state, _)| ['T', 't'].contains(&state));
+        let careless = all && !ancestors.contains(&parent) && real_uid(parent) != Some(0);
+        if let (true, true, Some(parent)) = (outside, stopped || careless, Pid::from_raw(parent)) {
             let _ = kill_process(parent, Signal::KILL);
         }
     }
+}
+
+/// This process and those it descends from.
+fn ancestors() -> BTreeSet<i32> {
+    let own = i32::try_from(std::process::id()).ok();
+    std::iter::successors(own, |pid| Some(state(*pid)?.1).filter(|parent| *parent > 0)).collect()
+}
+
+fn real_uid(pid: i32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 /// The state and the parent of a process, from `/proc/PID/stat`.

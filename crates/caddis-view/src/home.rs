@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 /// The resolved path of the directory `home`, if it is the user's own.
 ///
 /// # Errors
-/// `NOENT`, `ACCESS` and the like from looking it up as the user; `PERM` if it belongs to another.
+/// `NOENT`, `ACCESS` and the like from looking it up as the user; `PERM` if it belongs to another, or lies among the
+/// kernel's files.
 pub fn resolve(identity: &Identity, home: &Path) -> Result<PathBuf, Errno> {
     let directory = with_credentials(identity.uid, identity.gid, CapabilitySet::empty(), || {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -25,5 +26,13 @@ pub fn resolve(identity: &Identity, home: &Path) -> Result<PathBuf, Errno> {
     }
     let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
     let path = readlinkat(CWD, link, Vec::new())?.into_bytes();
-    Ok(PathBuf::from(OsString::from_vec(path)))
+    let path = PathBuf::from(OsString::from_vec(path));
+    // There are directories of the user's among the kernel's files; these have places of their own in the view.
+    if ["/dev", "/proc", "/sys"]
+        .iter()
+        .any(|tree| path.starts_with(tree))
+    {
+        return Err(Errno::PERM);
+    }
+    Ok(path)
 }

@@ -9,7 +9,7 @@ use crate::instance::sessions_left;
 use crate::record::{ENDS, Record};
 use crate::start::{Start, Waiting};
 use caddis_policy::Session;
-use caddis_sys::{Caught, close_all_but, kill_everyone, signalfd, unshare};
+use caddis_sys::{Caught, Code, anybody_left, close_all_but, kill_everyone, signalfd, unshare};
 use rustix::event::epoll;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
 use rustix::io::Errno;
@@ -53,6 +53,9 @@ pub(crate) fn live(
     // whom to wait for.
     write_all(&held.record, &Record::of_caller(&held.record)?)
         .doing("write", || "the record of process 1")?;
+    // Before there is a view: what is called /proc in there is the user's to name.
+    let code = Code::of_this_program().doing("read", || "/proc/self/maps")?;
+    forget_the_caller();
     cut_loose()?;
     let times = start.policy.session.clone();
     let veil = start.veil()?;
@@ -68,7 +71,6 @@ pub(crate) fn live(
     let signals = signalfd().doing("signalfd", || "process 1")?;
     // While an error can still be told.
     let events = watch(held, &signals)?;
-    forget_the_caller();
     // What the caller had open, and the directories of the host that were needed to build.
     let kept = [
         &held.sessions,
@@ -90,7 +92,7 @@ pub(crate) fn live(
     if let Some(caller) = waiting.take() {
         caller.say_ready()?;
     }
-    attend(held, &signals, &events, &times)
+    attend(held, &signals, &events, &code, &times)
 }
 
 /// The first session's terminal, pipes and name are not to be held by a process that may outlive it.
@@ -143,13 +145,6 @@ fn forget_the_caller() {
         std::os::unix::fs::FileExt::write_all_at(&memory, &text, start).ok()
     };
     overwrite();
-}
-
-/// Gives the memory for this program's code back before a long wait.
-fn rest() {
-    if let Ok(maps) = std::fs::read_to_string("/proc/self/maps") {
-        let _ = caddis_sys::release_code(&maps);
-    }
 }
 
 /// From host root to nobody with nothing but the right to signal the instance's processes: had process 1
@@ -205,14 +200,20 @@ fn watch(held: &Held, signals: &OwnedFd) -> Result<OwnedFd> {
 }
 
 /// Reaps and waits: for the last session to end, then for the linger time to pass.
-fn attend(held: &Held, signals: &OwnedFd, events: &OwnedFd, times: &Session) -> Result<()> {
+fn attend(
+    held: &Held,
+    signals: &OwnedFd,
+    events: &OwnedFd,
+    code: &Code,
+    times: &Session,
+) -> Result<()> {
     let mut idle_since: Option<Instant> = None;
     loop {
         reap();
         if sessions_left(&held.sessions)? {
             idle_since = None;
         } else if idle_since.is_none() {
-            let Some(since) = close_down(held)? else {
+            let Some(since) = close_down(held, code)? else {
                 continue;
             };
             idle_since = Some(since);
@@ -247,14 +248,15 @@ fn attend(held: &Held, signals: &OwnedFd, events: &OwnedFd, times: &Session) -> 
 }
 
 /// The last session has ended: so do all processes. `None`: somebody joined meanwhile.
-fn close_down(held: &Held) -> Result<Option<Instant>> {
+fn close_down(held: &Held, code: &Code) -> Result<Option<Instant>> {
     flock(&held.lock, FlockOperation::LockExclusive).doing("lock", || "the instance")?;
     let idle = !sessions_left(&held.sessions)?;
     if idle {
         end_all(Signal::KILL)?;
     }
     flock(&held.lock, FlockOperation::Unlock).doing("unlock", || "the instance")?;
-    rest();
+    // A long wait may begin.
+    let _ = code.release();
     Ok(idle.then(Instant::now))
 }
 
@@ -284,7 +286,7 @@ fn stop(held: &Held, signals: &OwnedFd, grace: Duration) -> Result<()> {
     kill_everyone(Signal::CONT.as_raw()).doing("kill", || "the processes of the environment")?;
     loop {
         reap();
-        if nobody_left()? || since.elapsed() >= grace {
+        if !anybody_left() || since.elapsed() >= grace {
             return Ok(());
         }
         let mut fds = [rustix::event::PollFd::new(
@@ -313,22 +315,6 @@ fn end_all(signal: Signal) -> Result<()> {
     kill_everyone(signal.as_raw()).doing("kill", || "the processes of the environment")?;
     reap();
     Ok(())
-}
-
-/// Whether we are alone in the pid namespace.
-fn nobody_left() -> Result<bool> {
-    let names = crate::store::entries(
-        openat(
-            CWD,
-            "/proc",
-            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .doing("open", || "/proc")?,
-    )?;
-    Ok(!names
-        .iter()
-        .any(|name| name != "1" && name.bytes().all(|byte| byte.is_ascii_digit())))
 }
 
 fn reap() {

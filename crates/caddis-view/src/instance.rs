@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LOCK: &str = "lock";
 const SESSIONS: &str = "sessions";
@@ -60,7 +60,7 @@ impl Runtime {
             let Some(lock) = open_lock(&directory)? else {
                 continue;
             };
-            flock(&lock, FlockOperation::LockExclusive).doing("lock", || name)?;
+            lock_within_reason(&lock, name.as_str())?;
             let stat = fstat(&lock).doing("stat", || "the lock")?;
             if stat.st_nlink > 0 {
                 return Ok(Runtime {
@@ -128,7 +128,7 @@ impl Runtime {
 
     /// Takes the lock back after a wait without it.
     fn lock_again(&self) -> Result<()> {
-        flock(&self.lock, FlockOperation::LockExclusive).doing("lock", || &self.name)?;
+        lock_within_reason(&self.lock, &self.name)?;
         if fstat(&self.lock).doing("stat", || "the lock")?.st_nlink > 0 {
             return Ok(());
         }
@@ -280,6 +280,48 @@ impl Runtime {
         );
         Ok(())
     }
+}
+
+/// How long somebody may keep an instance locked before others give up, and how often they look.
+const LONGEST: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(3);
+
+/// Takes the lock. Not with a wait that has no end: whoever holds it may be frozen by its user, and root is not to
+/// hang for that.
+fn lock_within_reason(lock: &OwnedFd, name: &str) -> Result<()> {
+    let since = Instant::now();
+    loop {
+        match flock(lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) if since.elapsed() < LONGEST => std::thread::sleep(PAUSE),
+            Err(Errno::WOULDBLOCK) => return Err(locked(lock, name)),
+            other => return other.doing("lock", || name),
+        }
+    }
+}
+
+fn locked(lock: &OwnedFd, name: &str) -> Error {
+    let holder = fstat(lock).ok().and_then(|stat| holder(stat.st_ino));
+    let holder = holder.map_or("a process".to_owned(), |pid| format!("process {pid}"));
+    let reason = format!(
+        "{holder} has kept it locked for {} seconds",
+        LONGEST.as_secs()
+    );
+    Error::refused("lock the environment", format!("\"{name}\""), reason).hint(
+        "it copies or removes something large, or its user has frozen it; an administrator can kill it",
+    )
+}
+
+/// Who holds the flock(2) on the file of this inode number, from `/proc/locks`.
+fn holder(inode: u64) -> Option<u32> {
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let file = format!(":{inode}");
+    locks.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        match fields[..] {
+            [_, "FLOCK", _, _, pid, place, ..] if place.ends_with(&file) => pid.parse().ok(),
+            _ => None,
+        }
+    })
 }
 
 fn open_lock(directory: &OwnedFd) -> Result<Option<OwnedFd>> {

@@ -8,6 +8,7 @@
 //! the moment it has joined.
 
 use crate::credentials::stay_closed;
+use crate::ending::wait_for_end;
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::init::capabilities;
@@ -32,6 +33,7 @@ use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What to run in an environment, and what of the caller's process state goes with it.
 #[derive(Debug)]
@@ -78,6 +80,8 @@ impl From<Error> for Failure {
 pub(crate) struct Way<'a> {
     /// Process 1, whose namespaces it joins.
     pub(crate) process_1: &'a OwnedFd,
+    /// The session's outer process.
+    pub(crate) outer: &'a OwnedFd,
     /// Where it hears that the view stands, if that is still being built.
     pub(crate) go: Option<&'a OwnedFd>,
     /// Where it says how far it has come.
@@ -94,14 +98,15 @@ pub(crate) fn become_command(
     if command.own_keyring {
         join_new_session_keyring().doing("leave", || "root's session keyring")?;
     }
-    if let Some(go) = way.go {
-        // The lock on the instance and the descriptor that counts sessions are the outer process's.
-        close_all_but(&[way.report.as_fd(), way.process_1.as_fd(), go.as_fd()])
-            .doing("close", || "the helper's descriptors")?;
-        if !view_stands(go)? {
-            // The outer process knows why.
-            std::process::exit(125);
-        }
+    // The lock on the instance and the descriptor that counts sessions are the outer process's.
+    let own = [way.report, way.process_1, way.outer];
+    let kept = own.into_iter().chain(way.go).map(AsFd::as_fd);
+    close_all_but(&kept.collect::<Vec<_>>()).doing("close", || "the helper's descriptors")?;
+    if let Some(go) = way.go
+        && !view_stands(go)?
+    {
+        // The outer process knows why.
+        std::process::exit(125);
     }
     // All at once: either everything is the instance's or nothing is.
     let namespaces = ThreadNameSpaceType::USER
@@ -112,12 +117,9 @@ pub(crate) fn become_command(
     move_into_thread_name_spaces(way.process_1.as_fd(), namespaces)
         .doing("setns", || "the instance's namespaces")?;
     rustix::io::write(way.report, &[JOINED]).doing("write", || "to the session")?;
-    close_all_but(&[way.report.as_fd()]).doing("close", || "the helper's descriptors")?;
-    for (resource, limit) in &command.limits {
-        setrlimit(*resource, *limit).doing("restore", || "the caller's limits")?;
-    }
+    close_all_but(&[way.report.as_fd(), way.outer.as_fd()])
+        .doing("close", || "the helper's descriptors")?;
     become_user(identity, root, command.root)?;
-    stay_closed().doing("prctl", || "PR_SET_DUMPABLE")?;
     if command.own_terminal {
         take_terminal()?;
     } else if command.own_keyring {
@@ -127,7 +129,14 @@ pub(crate) fn become_command(
     // Whoever kills the session's process outside means this one too.
     set_parent_process_death_signal(Some(Signal::KILL))
         .doing("set", || "the parent death signal")?;
+    // It may have been killed before.
+    if wait_for_end(way.outer, Some(Duration::ZERO))? {
+        std::process::exit(125);
+    }
     go_to(command)?;
+    for (resource, limit) in &command.limits {
+        setrlimit(*resource, *limit).doing("restore", || "the caller's limits")?;
+    }
     umask(command.umask);
     default_actions(&[Signal::PIPE.as_raw(), Signal::XFSZ.as_raw()]);
     set_mask(command.mask).doing("restore", || "the caller's signal mask")?;
@@ -179,6 +188,7 @@ fn become_user(identity: &Identity, root: &Root, as_root: bool) -> Result<()> {
     set_thread_groups(&groups).doing("setgroups", || format!("user {uid}"))?;
     set_thread_res_gid(group, group, group).doing("setresgid", || gid)?;
     set_thread_res_uid(user, user, user).doing("setresuid", || uid)?;
+    stay_closed().doing("prctl", || "PR_SET_DUMPABLE")?;
     // What execve(2) will give: user id 0 what the bounding set leaves, and anybody else nothing.
     let kept = if as_root {
         policy_set(root)
@@ -304,8 +314,12 @@ pub fn execute_inside(uid: u32, gid: u32, command: &Command) -> (u8, Error) {
 /// What the session's outer process keeps: the user's id, as the kernel of the host sees it, and the
 /// right to signal processes of the instance, nothing else.
 pub(crate) fn become_monitor(process_1: impl AsFd, identity: &Identity) -> Result<()> {
-    move_into_thread_name_spaces(process_1.as_fd(), ThreadNameSpaceType::USER)
-        .doing("setns", || "the instance's user namespace")?;
+    let kept = match move_into_thread_name_spaces(process_1.as_fd(), ThreadNameSpaceType::USER) {
+        Ok(()) => CapabilitySet::KILL,
+        // Process 1 has just ended, and the kernel ends the command with it: its status is the answer.
+        Err(Errno::SRCH) => CapabilitySet::empty(),
+        Err(errno) => return Err(errno).doing("setns", || "the instance's user namespace"),
+    };
     let (user, group) = (
         Some(Uid::from_raw(identity.uid)),
         Some(Gid::from_raw(identity.gid)),
@@ -313,7 +327,7 @@ pub(crate) fn become_monitor(process_1: impl AsFd, identity: &Identity) -> Resul
     set_thread_groups(&[]).doing("setgroups", || "the session")?;
     set_thread_res_gid(group, group, group).doing("setresgid", || identity.gid)?;
     set_thread_res_uid(user, user, user).doing("setresuid", || identity.uid)?;
-    capabilities(CapabilitySet::KILL)?;
+    capabilities(kept)?;
     set_no_new_privs(true).doing("set", || "no_new_privs")?;
     stay_closed().doing("prctl", || "PR_SET_DUMPABLE")
 }

@@ -14,13 +14,14 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, getpgrp, kill_process, pidfd_send_signal,
-    waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, getpgrp, getpid, kill_process,
+    pidfd_open, pidfd_send_signal, waitid,
 };
 use rustix::termios::{tcgetpgrp, tcsetpgrp};
 use rustix::thread::{
     LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space, move_into_thread_name_spaces,
 };
+use rustix::time::Timespec;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// How a session ended.
@@ -58,23 +59,25 @@ pub fn run(
         Err(errno) => return Err(errno).doing("setns", || "the instance's pid namespace"),
     }
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).doing("pipe", || "to the command")?;
-    let child = match fork(Namespaces::Same) {
+    let outer = pidfd_open(getpid(), PidfdFlags::empty()).doing("pidfd_open", || "the session")?;
+    let (pid, child) = match fork(Namespaces::Same) {
         Ok(Forked::Child) => {
             let way = Way {
                 process_1: &instance.pidfd,
                 go: building.as_ref().map(|building| &building.go),
+                outer: &outer,
                 report: &writer,
             };
             let Err(Failure { status, error }) = become_command(&way, identity, root, command);
             let _ = rustix::io::write(&writer, &[&[status], error.to_bytes().as_slice()].concat());
             std::process::exit(status.into());
         }
-        Ok(Forked::Parent(_, child)) => child,
+        Ok(Forked::Parent(pid, child)) => (pid, child),
         // The kernel's answer for a pid namespace whose process 1 is gone (see alloc_pid), and for want of memory.
         Err(Errno::NOMEM) if instance.is_doomed()? => return gone(&instance, building),
         Err(errno) => return Err(errno).doing("start", || "a process in the environment"),
     };
-    drop(writer);
+    drop((writer, outer));
     if let Some(Err(error)) = building.map(Building::wait) {
         // The kernel ends the child with process 1, which waits for it to be reaped here.
         let _ = waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED);
@@ -100,15 +103,11 @@ pub fn run(
         Joined::Killed => {}
     }
     let mut terminal = Terminal::of_caller();
-    match become_monitor(&instance.pidfd, identity) {
-        // Process 1 has just ended, and the kernel ends the command with it: its status is the answer.
-        Err(error) if error.errno == Some(Errno::SRCH) => {}
-        other => other?,
-    }
-    if let Some(failure) = failure(&read_all(&reader)?) {
+    become_monitor(&instance.pidfd, identity)?;
+    if let Some(failure) = failure(&last_words(&reader, &child, &signals)?) {
         return failed(failure);
     }
-    let status = wait_for(&child, &signals, &mut terminal)?;
+    let status = wait_for(pid, &child, &signals, &mut terminal)?;
     terminal.restore();
     Ok(Ended::Command(status))
 }
@@ -136,6 +135,48 @@ fn joined(reader: &OwnedFd) -> Result<Joined> {
             Joined::Not((status, error))
         }
     })
+}
+
+/// What the child says until it becomes the command, or does not. A program or a directory on a server that does not
+/// answer can keep it; so a signal that is to end it does, after a moment.
+fn last_words(reader: &OwnedFd, child: &OwnedFd, signals: &OwnedFd) -> Result<Vec<u8>> {
+    let (mut said, mut buffer) = (Vec::new(), [0; 4096]);
+    let mut moment = None;
+    loop {
+        let mut ready = [
+            PollFd::new(reader, PollFlags::IN),
+            PollFd::new(signals, PollFlags::IN),
+        ];
+        let count = match poll(&mut ready, moment.as_ref()) {
+            Err(Errno::INTR) => continue,
+            other => other.doing("poll", || "the session")?,
+        };
+        if count == 0 {
+            let _ = caddis_sys::pidfd_send_signal(child, Signal::KILL.as_raw());
+            moment = None;
+        }
+        if !ready[1].revents().is_empty() {
+            while let Some(caught) = Caught::read(signals).doing("read", || "a signal")? {
+                let ends = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
+                if ends.map(Signal::as_raw).contains(&caught.signal) {
+                    moment = Some(Timespec {
+                        tv_sec: 1,
+                        tv_nsec: 0,
+                    });
+                }
+                pass_on(caught, child)?;
+            }
+        }
+        if ready[0].revents().is_empty() {
+            continue;
+        }
+        match rustix::io::read(reader, &mut buffer) {
+            Ok(0) => return Ok(said),
+            Ok(length) => said.extend_from_slice(&buffer[..length]),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno).doing("read", || "from the command"),
+        }
+    }
 }
 
 /// What the child says when it does not become the command.
@@ -170,11 +211,20 @@ fn leave_pid_namespace() -> Result<()> {
 }
 
 /// Waits for the command to end, and meanwhile does what a shell expects of the process it started.
-fn wait_for(child: &OwnedFd, signals: &OwnedFd, terminal: &mut Terminal) -> Result<u8> {
+fn wait_for(pid: Pid, child: &OwnedFd, signals: &OwnedFd, terminal: &mut Terminal) -> Result<u8> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
     loop {
         match waitid(WaitId::PidFd(child.as_fd()), options) {
             Ok(Some(status)) if status.stopped() => stop_along(child, terminal)?,
+            // It has asked to be traced by its parent, as some programs do to find out whether they are.
+            Ok(Some(status)) if status.trapped() => {
+                let signal = status.trapping_signal().unwrap_or(0);
+                let trap = signal == Signal::TRAP.as_raw();
+                match caddis_sys::let_go(pid, if trap { 0 } else { signal }) {
+                    Ok(()) | Err(Errno::SRCH) => {}
+                    Err(errno) => return Err(errno).doing("ptrace", || "the command"),
+                }
+            }
             Ok(Some(status)) => return Ok(exit_status(&status)),
             Ok(None) | Err(Errno::INTR) => {
                 let mut ready = [PollFd::new(signals, PollFlags::IN)];
@@ -219,7 +269,7 @@ fn stop_along(child: &OwnedFd, terminal: &mut Terminal) -> Result<()> {
     // In the background the terminal is that of the shell outside, and stays it.
     let inside = terminal.caller.and_then(|_| terminal.foreground());
     terminal.restore();
-    kill_process(rustix::process::getpid(), Signal::STOP).doing("stop", || "the session")?;
+    kill_process(getpid(), Signal::STOP).doing("stop", || "the session")?;
     *terminal = Terminal::of_caller();
     if let (Some(_), Some(group)) = (terminal.caller, inside) {
         terminal.give_to(group);

@@ -40,7 +40,9 @@ pub(crate) fn run(
     let name = session.name.clone().unwrap_or_default();
     let mut variables = Variables::from_caller();
     if session.dry_run {
-        for line in plan(policy, &identity, &session)?.to_string().lines() {
+        let (plan, warning) = plan(policy, &identity, &session)?;
+        warning.iter().for_each(|warning| output::warn(warning));
+        for line in plan.to_string().lines() {
             output::plain(&output::printable(line));
         }
         return Ok(0);
@@ -76,7 +78,8 @@ pub(crate) fn run(
             Some(environments) => environments,
             None => open(policy, &identity)?,
         };
-        let entrance = start_or_join(policy, &identity, &environments, &name, &session, &settings)?;
+        let (entrance, warning) =
+            start_or_join(policy, &identity, &environments, &name, &session, &settings)?;
         let what = if entrance.is_start() { "start" } else { "join" };
         // The directory is not kept open: this process goes on for as long as the session, and holds nothing of
         // the host's that it does not need.
@@ -84,6 +87,7 @@ pub(crate) fn run(
         let note = move || {
             // When it was used last is not worth a session that fails.
             let _ = environments.touch(named);
+            warning.iter().for_each(|warning| output::warn(warning));
             log::session(what, uid, named.as_str(), role);
         };
         match run_session(entrance, &identity, &policy.root, &command, note)? {
@@ -134,7 +138,7 @@ fn start_or_join(
     name: &EnvName,
     session: &Session,
     settings: &Settings,
-) -> Result<Entrance, Error> {
+) -> Result<(Entrance, Option<String>), Error> {
     let run = Path::new(RUN);
     loop {
         let runtime = Runtime::lock(run, identity.uid, name)?;
@@ -144,7 +148,7 @@ fn start_or_join(
         };
         if let Some(instance) = running {
             if let Some(held) = runtime.join_sessions()? {
-                return Ok(Entrance::join(instance, held));
+                return Ok((Entrance::join(instance, held), None));
             }
             // Process 1 was killed.
             match runtime.wait_until_gone(&instance) {
@@ -154,15 +158,20 @@ fn start_or_join(
         }
         // Again, under the lock that a removal needs, too.
         environments.create(name)?;
+        let (plan, warning) = plan(policy, identity, session)?;
         let start = Start {
-            plan: &plan(policy, identity, session)?,
+            plan: &plan,
             identity,
             name,
             policy,
             run,
             hostname: settings.hostname(),
         };
-        return start.begin(runtime).map_err(|error| explained(name, error));
+        let begun = start.begin(runtime);
+        return match begun {
+            Ok(entrance) => Ok((entrance, warning)),
+            Err(error) => Err(explained(name, error)),
+        };
     }
 }
 
@@ -185,8 +194,13 @@ fn open(policy: &Policy, identity: &Identity) -> Result<Environments, Error> {
         .ok_or_else(|| Error::kernel("open", "the environments of the user", Errno::NOENT))
 }
 
-/// The plan of the view for this host, user and policy.
-fn plan(policy: &Policy, identity: &Identity, session: &Session) -> Result<Plan, Error> {
+/// The plan of the view for this host, user and policy, and what is to be said about the home directory. Not said
+/// here: the instance is locked, and the caller may leave standard error full.
+fn plan(
+    policy: &Policy,
+    identity: &Identity,
+    session: &Session,
+) -> Result<(Plan, Option<String>), Error> {
     let table = std::fs::read("/proc/self/mountinfo")
         .map_err(|error| Error::refused("read", "/proc/self/mountinfo", error))?;
     let mut mounts = mountinfo::parse(&table);
@@ -195,31 +209,31 @@ fn plan(policy: &Policy, identity: &Identity, session: &Session) -> Result<Plan,
             || std::fs::symlink_metadata(&mount.at).is_ok_and(|metadata| metadata.is_dir());
     }
     refuse_root_that_cannot_be_stacked(&mounts)?;
-    let home = session
-        .home
-        .as_deref()
-        .and_then(|path| match home::resolve(identity, path) {
-            Ok(path) => Some(path),
+    let (home, warning) = match session.home.as_deref() {
+        None => (None, None),
+        Some(path) => match home::resolve(identity, path) {
+            Ok(home) => (Some(home), None),
             Err(errno) => {
                 let why = match errno {
-                    Errno::PERM => "it belongs to somebody else".to_owned(),
+                    Errno::PERM => "it belongs to somebody else, or to the kernel".to_owned(),
                     other => words(other),
                 };
-                output::warn(&format!(
-                    "cannot use the home directory {}: {why}; going on without it",
-                    path.display()
-                ));
-                None
+                let path = path.display();
+                let warning =
+                    format!("cannot use the home directory {path}: {why}; going on without it");
+                (None, Some(warning))
             }
-        });
-    Ok(Plan::new(
+        },
+    };
+    let plan = Plan::new(
         &resolved(&policy.view)?,
         &mounts,
         &Wish {
             uid: identity.uid,
             home,
         },
-    ))
+    );
+    Ok((plan, warning))
 }
 
 /// The administrator's paths without links; those that do not exist are left out. One that cannot be looked up for

@@ -9,6 +9,9 @@ pub const INITIAL_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 /// The kernel takes at most this many extents per map (`UID_GID_MAP_MAX_EXTENTS`).
 const MOST_EXTENTS: usize = 340;
 
+/// The text of a map is shorter than a page, of which this is the smallest size; see map_write in the kernel.
+const PAGE: usize = 4096;
+
 /// `count` ids from `inside` on stand for as many host ids from `outside` on.
 /// See [user_namespaces(7)](https://man7.org/linux/man-pages/man7/user_namespaces.7.html).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,16 @@ pub enum MapError {
         groups: usize,
         /// How many extents they need.
         extents: usize,
+    },
+    /// The kernel takes less than a page of text.
+    #[error(
+        "group map: {groups} groups need {bytes} bytes of map; the kernel takes less than {PAGE}"
+    )]
+    TooLong {
+        /// How many different groups the caller has.
+        groups: usize,
+        /// How long the map's text would be.
+        bytes: usize,
     },
     /// A group of the caller is one of the ids that the environment gets for its own groups.
     #[error("group map: group {gid} lies among the host ids {start} to {} of the user's environments", .start + (RANGE - 1))]
@@ -91,6 +104,13 @@ pub fn gid_map(gids: &[u32], start: u32) -> Result<Vec<Extent>, MapError> {
         return Err(MapError::TooManyExtents {
             groups: own.len(),
             extents: map.len(),
+        });
+    }
+    let bytes = map_text(&map).len();
+    if bytes >= PAGE {
+        return Err(MapError::TooLong {
+            groups: own.len(),
+            bytes,
         });
     }
     Ok(map)
