@@ -195,3 +195,38 @@ fn the_places_of_the_kernels_own_file_systems_may_lead_elsewhere_as_well() {
         }
     }
 }
+
+/// Process 1 is root until the view stands, and has its eye on itself by way of `/proc`.
+#[test]
+fn process_1_believes_no_proc_of_the_users_making() {
+    let host = host();
+    const DIRECTORY: &str = "/usr/local/lib/attacks";
+    host.sh(
+        "root",
+        &format!("mkdir {DIRECTORY}; echo roots own > /scratch/roots"),
+    )
+    .ok();
+    for (name, text) in [
+        ("stepper.py", include_str!("../attacks/stepper.py")),
+        ("starts.py", include_str!("../attacks/starts.py")),
+        (
+            "exchange_proc.py",
+            include_str!("../attacks/exchange_proc.py"),
+        ),
+    ] {
+        host.write(&format!("{DIRECTORY}/{name}"), text, 0o755);
+    }
+    // As the kernel would write it, with the addresses of arguments and variables from 0 to 11.
+    let fields = format!("1 (x) S{}{}", " 0".repeat(47), " 11 0");
+    let make = format!(
+        "mkdir -p p/d q/d/self; echo '{fields}' > q/d/self/stat; ln -s /scratch/roots q/d/self/mem"
+    );
+    host.sh("alice", &make).ok();
+    let found = Attacker::Root("alice").run(&host, TAKE_AWAY, &["proc", "/home/alice/p/d"]);
+    assert!(found.result("replace").starts_with("done"));
+    host.inside("alice", "test -e ~/p/d/self/stat").ok();
+    let program = format!("{DIRECTORY}/exchange_proc.py");
+    let output = host.run("root", &["python3", &program, "2"]).ok();
+    let tried = output.text().strip_prefix("tried ").map(str::parse::<u32>);
+    assert!(matches!(tried, Some(Ok(100..))), "{output}");
+}
