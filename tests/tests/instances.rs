@@ -209,6 +209,7 @@ fn a_killed_command_and_a_killed_process_1_leave_a_clean_host() {
         .says("not permitted");
     assert_eq!(host.first_process(1000, "default"), Some(first));
     host.sh("root", &format!("kill -9 {first}")).ok();
+    eventually("it is gone", || !host.exists(&format!("/proc/{first}")));
     session.wait().exits(137);
     assert_eq!(host.count("^lab-daemon infinity"), 0);
     assert_eq!(host.inside("alice", "cat /etc/motd").ok().text(), "mine");

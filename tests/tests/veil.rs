@@ -61,7 +61,7 @@ fn a_generation_stays_for_as_long_as_process_1_of_an_instance_uses_it() {
     let first = host.first_process(1000, "default").unwrap();
     host.sh("root", &format!("kill -9 {first}")).ok();
     // Not before: to wait closes the command's input, at which it ends by itself.
-    caddis_lab::eventually("it is gone", || !host.exists(&format!("/proc/{first}")));
+    eventually("it is gone", || !host.exists(&format!("/proc/{first}")));
     alice.wait().exits(137);
     refresh(&host, 5);
     assert_eq!(kept(&host), "2 2.list 3 3.list 5 5.list");
