@@ -25,7 +25,8 @@ use rustix::time::Timespec;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// What process 1 holds on to. Everything else is closed.
+/// What process 1 holds on to, beside its own signals and events, the user namespace and the veil's lock.
+/// Everything else is closed.
 pub(crate) struct Held {
     /// The read end of the FIFO that sessions hold open.
     pub(crate) sessions: OwnedFd,

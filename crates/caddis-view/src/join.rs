@@ -4,8 +4,8 @@
 //! Until execve(2) it is a process of a setuid program with root's memory, and others in the instance
 //! can see it. What keeps them from getting at it (ptrace, `/proc/PID/fd`, `/proc/PID/root`) is that
 //! its memory belongs to the initial user namespace and is not dumpable; that it has no descriptor but
-//! the caller's three and one pipe; and that its root and working directory are the instance's from
-//! the moment it has joined.
+//! the caller's three, one pipe and two that stand for processes of ours; and that its root and working
+//! directory are the instance's from the moment it has joined.
 
 use crate::credentials::stay_closed;
 use crate::ending::wait_for_end;
