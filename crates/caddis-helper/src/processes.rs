@@ -1,6 +1,7 @@
 //! The processes of instances, as the host's `/proc` shows them.
 
 use caddis_view::Instance;
+use caddis_view::process::Stat;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -64,12 +65,7 @@ fn read(pid: i32) -> Option<Process> {
     let status = fs::read(format!("/proc/{pid}/status")).ok()?;
     let status = String::from_utf8_lossy(&status).into_owned();
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
-    let stat: Vec<&str> = std::str::from_utf8(&stat[after_name..])
-        .ok()?
-        .split_ascii_whitespace()
-        .collect();
+    let stat = Stat::of(pid).ok()??;
     Some(Process {
         host: pid,
         inner: field("NSpid:")?
@@ -77,15 +73,15 @@ fn read(pid: i32) -> Option<Process> {
             .skip(1)
             .filter_map(|id| id.parse().ok())
             .collect(),
-        parent: field("PPid:")?.trim().parse().ok()?,
+        parent: stat.parent,
         pid_namespace: namespace,
         uid: field("Uid:")?
             .split_ascii_whitespace()
             .next()?
             .parse()
             .ok()?,
-        terminal: stat.get(4)?.parse().unwrap_or(0),
-        started: stat.get(19)?.parse::<u64>().ok()? / TICKS,
+        terminal: stat.terminal.into(),
+        started: stat.started / TICKS,
     })
 }
 

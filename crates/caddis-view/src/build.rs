@@ -104,7 +104,7 @@ fn scaffolding(materials: &Materials<'_>) -> Result<Memory> {
     let size = &materials.policy.storage.memory;
     let memory = Memory::new(size, &materials.workshop, materials.identity)?;
     for name in ["empty", "root", "veil", "env"] {
-        memory.scaffold(name)?;
+        memory.directory(name, 0o755)?;
     }
     Ok(memory)
 }

@@ -3,6 +3,7 @@
 
 use crate::error::{Context, Error, Result};
 use crate::instance::Instance;
+use crate::process::Stat;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
@@ -70,13 +71,14 @@ fn end_careless_parents(process_1: Pid, all: bool) {
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let parents: BTreeSet<i32> = pids
         .filter(|pid| of_instance.is_some() && namespace(*pid) == of_instance)
-        .filter(|pid| state(*pid).is_some_and(|(state, _)| state == 'Z'))
-        .filter_map(|pid| Some(state(pid)?.1))
+        .filter_map(stat)
+        .filter(|stat| stat.state == 'Z')
+        .map(|stat| stat.parent)
         .collect();
     let ancestors = ancestors();
     for parent in parents {
         let outside = namespace(parent) == namespace(Pid::INIT.as_raw_nonzero().get());
-        let stopped = state(parent).is_some_and(|(state, _)| ['T', 't'].contains(&state));
+        let stopped = stat(parent).is_some_and(|stat| ['T', 't'].contains(&stat.state));
         let careless = all && !ancestors.contains(&parent) && real_uid(parent) != Some(0);
         if let (true, true, Some(parent)) = (outside, stopped || careless, Pid::from_raw(parent)) {
             let _ = kill_process(parent, Signal::KILL);
@@ -87,21 +89,18 @@ fn end_careless_parents(process_1: Pid, all: bool) {
 /// This process and those it descends from.
 fn ancestors() -> BTreeSet<i32> {
     let own = i32::try_from(std::process::id()).ok();
-    std::iter::successors(own, |pid| Some(state(*pid)?.1).filter(|parent| *parent > 0)).collect()
+    std::iter::successors(own, |pid| {
+        Some(stat(*pid)?.parent).filter(|parent| *parent > 0)
+    })
+    .collect()
+}
+
+fn stat(pid: i32) -> Option<Stat> {
+    Stat::of(pid).ok().flatten()
 }
 
 fn real_uid(pid: i32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     line.split_ascii_whitespace().next()?.parse().ok()
-}
-
-/// The state and the parent of a process, from `/proc/PID/stat`.
-fn state(pid: i32) -> Option<(char, i32)> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let end = stat.iter().rposition(|byte| *byte == b')')?;
-    let mut fields = std::str::from_utf8(&stat[end + 1..])
-        .ok()?
-        .split_ascii_whitespace();
-    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }

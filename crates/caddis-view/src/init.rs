@@ -3,9 +3,10 @@
 
 use crate::build::{Materials, build, cut_loose};
 use crate::credentials::stay_closed;
-use crate::error::{Context, Result, write_all};
+use crate::error::{Context, Error, Result, write_all};
 use crate::handover::Taker;
 use crate::instance::sessions_left;
+use crate::process::Stat;
 use crate::record::{ENDS, Record};
 use crate::start::{Start, Waiting};
 use caddis_policy::Session;
@@ -52,11 +53,13 @@ pub(crate) fn live(
     rustix::thread::set_name(c"caddis-init").doing("name", || "process 1")?;
     // Before the first mount on the environment's layers: whoever comes after a kill -9 must know
     // whom to wait for.
-    write_all(&held.record, &Record::of_caller(&held.record)?)
+    let own = Stat::of_caller()?
+        .ok_or_else(|| Error::refused("understand", "/proc/self/stat", "it has another form"))?;
+    write_all(&held.record, &Record::text(&own, &held.record)?)
         .doing("write", || "the record of process 1")?;
     // Before there is a view: what is called /proc in there is the user's to name.
     let code = Code::of_this_program().doing("read", || "/proc/self/maps")?;
-    forget_the_caller();
+    forget_the_caller(&own);
     cut_loose()?;
     let times = start.policy.session.clone();
     let veil = start.veil()?;
@@ -127,14 +130,10 @@ fn live_long() {
 /// Process 1 is a copy of the first session's process: clears the command line and the environment, which
 /// others in the instance (the command line also others on the host) could read. Nothing depends on it, so a
 /// failure is no reason not to start.
-fn forget_the_caller() {
+fn forget_the_caller(own: &Stat) {
     let overwrite = || -> Option<()> {
-        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
-        // arg_start, arg_end, env_start and env_end, see proc_pid_stat(5).
-        let address = |index: usize| fields.get(index)?.parse::<u64>().ok();
-        let (start, end) = (address(45)?, address(48)?);
-        let length = usize::try_from(end.checked_sub(start)?).ok()?;
+        let strings = own.strings.as_ref()?;
+        let length = usize::try_from(strings.end.checked_sub(strings.start)?).ok()?;
         let mut text = vec![0_u8; length];
         for (to, from) in text.iter_mut().zip(b"caddis-init") {
             *to = *from;
@@ -143,7 +142,7 @@ fn forget_the_caller() {
             .write(true)
             .open("/proc/self/mem")
             .ok()?;
-        std::os::unix::fs::FileExt::write_all_at(&memory, &text, start).ok()
+        std::os::unix::fs::FileExt::write_all_at(&memory, &text, strings.start).ok()
     };
     overwrite();
 }

@@ -4,7 +4,8 @@
 
 use crate::ending::{wait_for_end, wait_until_gone};
 use crate::error::{Context, Error, Result};
-use crate::record::{ENDS, RUNS, Record, Stat};
+use crate::process::Stat;
+use crate::record::{ENDS, RUNS, Record};
 use crate::store::{root_directory, top_directory};
 use caddis_policy::EnvName;
 use rustix::fs::{
@@ -43,7 +44,7 @@ pub struct Instance {
 impl Instance {
     /// Process 1 has been killed or ends, though it may still be seen.
     pub(crate) fn is_doomed(&self) -> Result<bool> {
-        Ok(Stat::of(self.pid)?.is_none_or(|stat| stat.doomed))
+        Ok(Stat::of(self.pid.as_raw_nonzero().get())?.is_none_or(|stat| stat.doomed))
     }
 }
 

@@ -134,13 +134,18 @@ pub(crate) fn become_command(
         std::process::exit(125);
     }
     go_to(command)?;
+    give_back(command)?;
+    Err(execute(command))
+}
+
+/// Gives the command what the helper had taken or changed of the caller's process state.
+fn give_back(command: &Command) -> Result<()> {
     for (resource, limit) in &command.limits {
         setrlimit(*resource, *limit).doing("restore", || "the caller's limits")?;
     }
     umask(command.umask);
     default_actions(&[Signal::PIPE.as_raw(), Signal::XFSZ.as_raw()]);
-    set_mask(command.mask).doing("restore", || "the caller's signal mask")?;
-    Err(execute(command))
+    set_mask(command.mask).doing("restore", || "the caller's signal mask")
 }
 
 fn take_terminal() -> Result<()> {
@@ -297,12 +302,7 @@ pub fn execute_inside(uid: u32, gid: u32, command: &Command) -> (u8, Error) {
         }
         set_thread_res_gid(group, group, group).doing("setresgid", || gid)?;
         set_thread_res_uid(user, user, user).doing("setresuid", || uid)?;
-        for (resource, limit) in &command.limits {
-            setrlimit(*resource, *limit).doing("restore", || "the caller's limits")?;
-        }
-        umask(command.umask);
-        default_actions(&[Signal::PIPE.as_raw(), Signal::XFSZ.as_raw()]);
-        set_mask(command.mask).doing("restore", || "the caller's signal mask")
+        give_back(command)
     };
     let Failure { status, error } = match become_it() {
         Ok(()) => execute(command),

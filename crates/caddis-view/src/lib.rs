@@ -29,6 +29,7 @@ mod merge;
 pub mod mountinfo;
 mod place;
 pub mod plan;
+pub mod process;
 mod record;
 pub mod session;
 pub mod start;

@@ -46,11 +46,6 @@ impl Memory {
         &self.mount
     }
 
-    /// A directory of root's, for a part of the scaffolding.
-    pub(crate) fn scaffold(&self, name: &str) -> Result<()> {
-        mkdirat(&self.mount, name, Mode::from_raw_mode(0o755)).doing("create", || name)
-    }
-
     /// Mounts something on a part of the scaffolding.
     pub(crate) fn attach(&self, mount: &OwnedFd, name: &str) -> Result<()> {
         attach(mount, self.open(name)?).doing("move_mount to", || name)

@@ -97,8 +97,8 @@ fn merged(
     };
     let base_name = format!("base{index}");
     let guard_name = format!("guard{index}");
-    memory.scaffold(&base_name)?;
-    memory.scaffold(&guard_name)?;
+    memory.directory(&base_name, 0o755)?;
+    memory.directory(&guard_name, 0o755)?;
     let base = clone_mount(source, false, read_only)
         .map_err(on)
         .map_err(|error| {

@@ -13,6 +13,7 @@ use std::path::Path;
 pub(crate) fn run(policy: &Policy, whom: &Whom, only: Option<&EnvName>) -> Result<u8, Error> {
     let uids = whom.uids(policy)?;
     let all = processes::all();
+    let booted = boot_time();
     let mut status = 0;
     for uid in uids {
         let name = crate::host::local_name("/etc/passwd", uid);
@@ -27,7 +28,7 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, only: Option<&EnvName>) -> Resul
             (names, _) => names?,
         };
         for name in names {
-            if let Err(error) = one(uid, &name, range.as_ref(), &all) {
+            if let Err(error) = one(uid, &name, range.as_ref(), &all, booted) {
                 output::error(&error);
                 status = crate::FAILED;
             }
@@ -56,11 +57,11 @@ fn one(
     name: &EnvName,
     range: Option<&IdRange>,
     all: &BTreeMap<i32, Process>,
+    booted: u64,
 ) -> Result<(), Error> {
     let Some(instance) = Runtime::peek(Path::new(RUN), uid, name)? else {
         return Ok(());
     };
-    let booted = boot_time();
     for (process, session) in processes::of_instance(all, &instance) {
         let user = inside(process.uid, uid, range);
         let session = session.map_or("-".to_owned(), |pid| pid.to_string());
