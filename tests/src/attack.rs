@@ -46,6 +46,17 @@ macro_rules! attack {
     };
 }
 
+/// Where [`install`] puts programs.
+pub const DIRECTORY: &str = "/usr/local/lib/attacks";
+
+/// Puts attack programs, by name and text, into files of a host, where they find each other.
+pub fn install(host: &Host, programs: &[(&str, &str)]) {
+    host.run("root", &["mkdir", DIRECTORY]).ok();
+    for (name, text) in programs {
+        host.write(&format!("{DIRECTORY}/{name}"), text, 0o755);
+    }
+}
+
 impl Attacker {
     /// A command of the attacker's.
     #[must_use]

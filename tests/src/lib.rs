@@ -29,6 +29,16 @@ pub trait Environments {
     /// `caddis run bash -c SCRIPT`, started and left running: a session to talk to.
     fn session(&self, user: &str, script: &str) -> HostChild;
 
+    /// `caddis` with these arguments as this user, killed before the system call of that number among those of
+    /// `calls` (names, with commas between them) that one of its processes makes.
+    fn caddis_killed_at(
+        &self,
+        user: &str,
+        calls: &str,
+        number: u32,
+        arguments: &[&str],
+    ) -> HostCommand<'_>;
+
     /// `caddis` with these arguments as this user, to be refined.
     fn caddis(&self, user: &str, arguments: &[&str]) -> HostCommand<'_>;
 }
@@ -44,6 +54,18 @@ impl Environments for Host {
 
     fn session(&self, user: &str, script: &str) -> HostChild {
         self.caddis(user, &["run", "bash", "-c", script]).spawn()
+    }
+
+    fn caddis_killed_at(
+        &self,
+        user: &str,
+        calls: &str,
+        number: u32,
+        arguments: &[&str],
+    ) -> HostCommand<'_> {
+        let inject = format!("inject={calls}:signal=KILL:when={number}");
+        let strace = ["strace", "-f", "-u", user, "-o", "/dev/null", "-e", &inject];
+        self.command("root", &[&strace[..], &["caddis"], arguments].concat())
     }
 
     fn caddis(&self, user: &str, arguments: &[&str]) -> HostCommand<'_> {

@@ -159,26 +159,10 @@ fn a_copy_is_refused_while_sessions_run_and_leaves_nothing_when_it_fails() {
         "rm /opt/big; for i in {1..300}; do echo $i > /opt/$i; done",
     )
     .ok();
-    let inject = "inject=mkdirat,openat:signal=KILL:when=250";
-    host.run(
-        "root",
-        &[
-            "strace",
-            "-f",
-            "-u",
-            "alice",
-            "-o",
-            "/dev/null",
-            "-e",
-            inject,
-            "caddis",
-            "new",
-            "second",
-            "--from",
-            "default",
-        ],
-    )
-    .exits(137);
+    let words = ["new", "second", "--from", "default"];
+    host.caddis_killed_at("alice", "mkdirat,openat", 250, &words)
+        .run()
+        .exits(137);
     assert!(
         host.sh("root", "ls -A /data/caddis/env/1000")
             .ok()

@@ -2,10 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::Host;
+use caddis_tests::attack::{DIRECTORY, install};
 use caddis_tests::{Environments, State};
 use std::collections::BTreeSet;
-
-const DIRECTORY: &str = "/usr/local/lib/attacks";
 
 /// A line for each descriptor of a process: what it leads to, and its kind and device as the kernel names them.
 fn descriptors(host: &Host, pid: u32) -> Vec<String> {
@@ -107,17 +106,15 @@ fn the_outer_process_of_a_session_keeps_what_it_waits_with() {
 fn a_process_that_joins_has_nothing_of_the_hosts_open_once_it_is_inside() {
     let host = Host::start().unwrap();
     host.policy("[session]\nlinger = \"0\"\n");
-    host.sh("root", &format!("mkdir {DIRECTORY}")).ok();
-    for (name, text) in [
+    let programs = [
         ("stepper.py", include_str!("../attacks/stepper.py")),
         ("starts.py", include_str!("../attacks/starts.py")),
         (
             "descriptors_everywhere.py",
             include_str!("../attacks/descriptors_everywhere.py"),
         ),
-    ] {
-        host.write(&format!("{DIRECTORY}/{name}"), text, 0o755);
-    }
+    ];
+    install(&host, &programs);
     for words in [&["3"][..], &["1", "join"]] {
         let program = format!("{DIRECTORY}/descriptors_everywhere.py");
         let argv = [&["python3", program.as_str()], words].concat();

@@ -8,6 +8,18 @@ use std::fs;
 
 const FEW_PIDS: &str = "/usr/local/bin/few_pids";
 
+/// Whether `text` was shown; if not, want of space was told of.
+#[track_caller]
+fn shown_or_told(output: Output, text: &str) -> bool {
+    let shown = output.code() == 0;
+    if shown {
+        assert_eq!((output.text(), output.stderr.as_str()), (text, ""));
+    } else {
+        output.exits(125).told().says("No space left on device");
+    }
+    shown
+}
+
 #[test]
 fn a_run_directory_without_room() {
     let host = Host::start().unwrap();
@@ -48,13 +60,9 @@ fn a_run_directory_without_room() {
         ));
         for user in ["carol", "alice"] {
             let output = host.inside(user, "echo hi");
-            if output.code() == 0 {
-                assert_eq!((output.text(), output.stderr.as_str()), ("hi", ""));
-                worked += 1;
-            } else {
-                output.exits(125).told().says("No space left on device");
-                refused += 1;
-            }
+            let shown = shown_or_told(output, "hi");
+            worked += u32::from(shown);
+            refused += u32::from(!shown);
         }
         resize("nr_inodes=100000");
         assert_eq!(host.inside("alice", "cat /etc/motd").ok().text(), "mine");
@@ -78,13 +86,9 @@ fn an_instances_own_memory_without_room() {
     for kilobytes in (4..=64).step_by(4) {
         host.policy(&format!("[storage]\nmemory = \"{kilobytes}k\"\n"));
         let output = host.inside("alice", "cat /etc/motd");
-        if output.code() == 0 {
-            assert_eq!((output.text(), output.stderr.as_str()), ("mine", ""));
-            worked += 1;
-        } else {
-            output.exits(125).told().says("No space left on device");
-            refused += 1;
-        }
+        let shown = shown_or_told(output, "mine");
+        worked += u32::from(shown);
+        refused += u32::from(!shown);
         host.sh("alice", "caddis stop").ok();
     }
     assert!(
@@ -187,13 +191,9 @@ fn a_machine_without_room_for_mounts() {
     for spare in (0..24).step_by(4) {
         let before = host.mounts();
         let output = host.inside("alice", "cat /etc/motd");
-        if output.code() == 0 {
-            assert_eq!((output.text(), output.stderr.as_str()), ("mine", ""));
-            worked += 1;
-        } else {
-            output.exits(125).told().says("No space left on device");
-            refused += 1;
-        }
+        let shown = shown_or_told(output, "mine");
+        worked += u32::from(shown);
+        refused += u32::from(!shown);
         host.has_nothing_left(&before);
         let free = format!("for i in 0 1 2 3; do umount /root/full/spare$(({spare} + i)); done");
         host.sh("root", &free).ok();

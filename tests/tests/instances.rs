@@ -259,21 +259,7 @@ fn a_start_killed_at_any_moment_is_cleaned_up_by_the_next() {
     assert!(moments.len() > 150, "{calls:?}");
     // All of them take too long; a prime step meets every kind of call early, midway and late.
     for (call, number) in moments.into_iter().step_by(5) {
-        let inject = format!("inject={call}:signal=KILL:when={number}");
-        let words = [
-            "strace",
-            "-f",
-            "-u",
-            "alice",
-            "-o",
-            "/dev/null",
-            "-e",
-            &inject,
-            "caddis",
-            "run",
-            "true",
-        ];
-        host.command("root", &words)
+        host.caddis_killed_at("alice", call, number, &["run", "true"])
             .deadline(Duration::from_secs(20))
             .run();
         let next = host.inside("alice", "cat /etc/motd").ok();

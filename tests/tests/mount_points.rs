@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{FileSystem, Host, Output};
-use caddis_tests::attack::Attacker;
+use caddis_tests::attack::{Attacker, DIRECTORY, install};
 use caddis_tests::{Environments, State, Untouched, attack};
 
 const TAKE_AWAY: &str = attack!("take_away.py");
@@ -200,22 +200,16 @@ fn the_places_of_the_kernels_own_file_systems_may_lead_elsewhere_as_well() {
 #[test]
 fn process_1_believes_no_proc_of_the_users_making() {
     let host = host();
-    const DIRECTORY: &str = "/usr/local/lib/attacks";
-    host.sh(
-        "root",
-        &format!("mkdir {DIRECTORY}; echo roots own > /scratch/roots"),
-    )
-    .ok();
-    for (name, text) in [
+    host.sh("root", "echo roots own > /scratch/roots").ok();
+    let programs = [
         ("stepper.py", include_str!("../attacks/stepper.py")),
         ("starts.py", include_str!("../attacks/starts.py")),
         (
             "exchange_proc.py",
             include_str!("../attacks/exchange_proc.py"),
         ),
-    ] {
-        host.write(&format!("{DIRECTORY}/{name}"), text, 0o755);
-    }
+    ];
+    install(&host, &programs);
     // As the kernel would write it, with the addresses of arguments and variables from 0 to 11.
     let fields = format!("1 (x) S{}{}", " 0".repeat(47), " 11 0");
     let make = format!(

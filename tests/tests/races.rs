@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, Output};
+use caddis_tests::attack::{DIRECTORY, install};
 use caddis_tests::{Environments, State};
 
-const DIRECTORY: &str = "/usr/local/lib/attacks";
 const PROGRAMS: [(&str, &str); 8] = [
     ("stepper.py", include_str!("../attacks/stepper.py")),
     ("starts.py", include_str!("../attacks/starts.py")),
@@ -39,14 +39,8 @@ const JOINING_COMMAND: &str = "1";
 /// A host with the attack programs on it, and with `/tmp/only-on-the-host`.
 fn host() -> Host {
     let host = Host::start().unwrap();
-    host.sh(
-        "root",
-        &format!("mkdir {DIRECTORY}; echo host > /tmp/only-on-the-host"),
-    )
-    .ok();
-    for (name, text) in PROGRAMS {
-        host.write(&format!("{DIRECTORY}/{name}"), text, 0o755);
-    }
+    host.sh("root", "echo host > /tmp/only-on-the-host").ok();
+    install(&host, &PROGRAMS);
     host
 }
 

@@ -87,22 +87,10 @@ fn a_removal_of_a_deep_tree_that_was_killed_is_finished_by_the_next() {
     ] {
         python(&host, "deep", DEEP).ok();
         caddis(&host, &["stop", "deep"]).ok();
-        let inject = format!("inject={call}:signal=KILL:when={number}");
-        let words = [
-            "strace",
-            "-f",
-            "-u",
-            "alice",
-            "-o",
-            "/dev/null",
-            "-e",
-            &inject,
-            "caddis",
-            "remove",
-            "--yes",
-            "deep",
-        ];
-        host.run("root", &words).exits(137);
+        let words = ["remove", "--yes", "deep"];
+        host.caddis_killed_at("alice", call, number, &words)
+            .run()
+            .exits(137);
         let after = left(&host);
         assert!(
             after.contains(".removed-") || after.contains("deep"),

@@ -26,18 +26,6 @@ const WORDS: &[&str] = &[
     "config",
     "check",
     "veil",
-    "--env",
-    "--as",
-    "--home",
-    "--shell",
-    "--cwd",
-    "--ctty",
-    "--stack",
-    "--dry-run",
-    "--from",
-    "--force",
-    "--all",
-    "--every",
     "--for",
     "--name",
     "--",
@@ -108,7 +96,7 @@ fn any_word() -> impl Strategy<Value = OsString> {
 
 fn word() -> impl Strategy<Value = OsString> {
     prop_oneof![
-        8 => select(WORDS).prop_map(OsString::from),
+        8 => select([WORDS, OPTIONS].concat()).prop_map(OsString::from),
         1 => any_word(),
         1 => text().prop_map(OsString::from),
     ]
