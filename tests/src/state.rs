@@ -7,6 +7,9 @@ pub trait State {
     /// Replaces the host's policy.
     fn policy(&self, text: &str);
 
+    /// The same, and ends all instances, so that it holds for the next one.
+    fn policy_in_force(&self, text: &str);
+
     /// The process id on the host of process 1 of an environment that runs or lingers.
     fn first_process(&self, uid: u32, environment: &str) -> Option<u32>;
 
@@ -20,6 +23,11 @@ pub trait State {
 impl State for Host {
     fn policy(&self, text: &str) {
         self.write("/etc/caddis/policy.toml", text, 0o644);
+    }
+
+    fn policy_in_force(&self, text: &str) {
+        self.policy(text);
+        self.sh("root", "caddis admin stop --all").ok();
     }
 
     fn first_process(&self, uid: u32, environment: &str) -> Option<u32> {

@@ -330,39 +330,19 @@ fn blocked_and_ignored_signals_do_not_get_in_the_way() {
     let host = host();
     host.policy("[session]\nlinger = \"0\"\n");
     for option in ["--block-all", "--ignore-all"] {
+        let stays = |script: &str| {
+            let argv = [LAUNCH, option, HELPER, "session", "--", "sh", "-c", script];
+            host.command("alice", &argv).spawn()
+        };
         for _ in 0..2 {
-            let mut first = host
-                .command(
-                    "alice",
-                    &[
-                        LAUNCH,
-                        option,
-                        HELPER,
-                        "session",
-                        "--",
-                        "sh",
-                        "-c",
-                        "echo in; read line; exit 3",
-                    ],
-                )
-                .spawn();
+            let mut first = stays("echo in; read line; exit 3");
             assert_eq!(first.line(), "in");
             session(&host, &[option], &["sh", "-c", "exit 4"]).exits(4);
             session(&host, &[option], &["sh", "-c", "kill -KILL $$"]).exits(137);
             first.send("end\n");
             first.wait().exits(3);
         }
-        let argv = [
-            LAUNCH,
-            option,
-            HELPER,
-            "session",
-            "--",
-            "sh",
-            "-c",
-            "echo in; exec sleep infinity",
-        ];
-        let mut stopped = host.command("alice", &argv).spawn();
+        let mut stopped = stays("echo in; exec sleep infinity");
         assert_eq!(stopped.line(), "in");
         host.policy("[session]\nlinger = \"0\"\nstop_grace = \"1s\"\n");
         host.caddis("alice", &["stop"]).run().ok();

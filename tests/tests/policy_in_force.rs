@@ -6,15 +6,13 @@ use caddis_tests::{Environments, State};
 
 /// Puts a policy in force and runs alice's script in a fresh instance.
 fn under(host: &Host, policy: &str, script: &str) -> Output {
-    host.policy(policy);
-    host.sh("root", "caddis admin stop --all").ok();
+    host.policy_in_force(policy);
     host.inside("alice", script)
 }
 
 /// The same as root of the environment.
 fn root_under(host: &Host, policy: &str, script: &str) -> Output {
-    host.policy(policy);
-    host.sh("root", "caddis admin stop --all").ok();
+    host.policy_in_force(policy);
     host.inside_root("alice", script)
 }
 

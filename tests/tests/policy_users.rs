@@ -6,8 +6,7 @@ use caddis_tests::{Environments, State};
 
 /// Puts a policy in force and runs a script of alice's as root of a fresh instance.
 fn root_under(host: &Host, policy: &str, script: &str) -> Output {
-    host.policy(policy);
-    host.sh("root", "caddis admin stop --all").ok();
+    host.policy_in_force(policy);
     host.inside_root("alice", script)
 }
 
