@@ -25,6 +25,13 @@ fn a_parent_that_leaves_a_dead_session_lying_is_ended() {
         signal.pause()\n";
     let mut careless = host.command("alice", &["python3", "-c", program]).spawn();
     assert_eq!(careless.line(), "left");
+    // What is dead is no session, although it can be seen still.
+    caddis_lab::eventually("it is idle", || {
+        host.sh("alice", "caddis list")
+            .ok()
+            .stdout
+            .contains(" idle ")
+    });
     let stop = host.command("root", &["caddis", "admin", "stop", "--user", "alice"]);
     stop.deadline(Duration::from_secs(60)).run().ok();
     assert_eq!(host.count("^caddis-init"), 0);

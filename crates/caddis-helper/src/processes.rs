@@ -65,7 +65,8 @@ fn read(pid: i32) -> Option<Process> {
     let status = fs::read(format!("/proc/{pid}/status")).ok()?;
     let status = String::from_utf8_lossy(&status).into_owned();
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
-    let stat = Stat::of(pid).ok()??;
+    // A dead one whose parent, init it may be, has not looked after it yet is no session's any more.
+    let stat = Stat::of(pid).ok()?.filter(|stat| stat.state != 'Z')?;
     Some(Process {
         host: pid,
         inner: field("NSpid:")?
