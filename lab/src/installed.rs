@@ -39,6 +39,9 @@ pub(crate) fn install(host: &Host) -> Result<()> {
 
 /// What `make install` does on a machine that is not only a `DESTDIR`.
 pub(crate) fn build_veil(host: &Host) {
-    host.run("root", &["/usr/local/libexec/caddis/caddis-helper", "veil"])
-        .ok();
+    host.run(
+        "root",
+        &["/usr/local/libexec/caddis/caddis-admin", "refresh"],
+    )
+    .ok();
 }

@@ -63,7 +63,6 @@ fn everybodys_environments_are_listed_shown_and_stopped() {
         "stop --all",
         "ps --for 1001:1001",
         "remove default --for 1001:1001",
-        "veil",
     ] {
         let direct = host.sh(
             "alice",

@@ -69,8 +69,6 @@ pub enum Verb {
     },
     /// Check the host.
     Check,
-    /// Build the veil again.
-    Veil,
 }
 
 /// A session to start.
@@ -173,7 +171,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
         "ps" => (&["--all"], 0..=1),
         "stop" => (&["--every", "--all"], 0..=1),
         "config" => (&[], 1..=2),
-        "check" | "veil" => (&[], 0..=0),
+        "check" => (&[], 0..=0),
         other => return Err(wrong(format!("there is no verb {}", quoted(other)))),
     };
     let mut parts = Parts::default();
@@ -279,8 +277,7 @@ impl Parts {
                 name: required(one()?)?,
                 setting: operands.next().map_or(Ok(Setting::ShowAll), setting)?,
             },
-            "check" => Verb::Check,
-            _ => Verb::Veil,
+            _ => Verb::Check,
         };
         Ok(Request {
             verb,

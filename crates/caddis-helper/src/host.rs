@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use std::io::Read as _;
 
 /// Where the run-time state is.
-pub(crate) const RUN: &str = "/run/caddis";
+pub const RUN: &str = "/run/caddis";
 
 /// The directory of the policy, chosen when Caddis is built.
 const SYSCONFDIR: &str = match option_env!("CADDIS_SYSCONFDIR") {
@@ -18,7 +18,7 @@ const SYSCONFDIR: &str = match option_env!("CADDIS_SYSCONFDIR") {
 };
 
 /// The policy; the defaults if there is no file.
-pub(crate) fn policy() -> Result<Policy, Error> {
+pub fn policy() -> Result<Policy, Error> {
     let path = format!("{SYSCONFDIR}/policy.toml");
     let Some(text) = trusted(&path)? else {
         return Ok(Policy::default());
@@ -55,7 +55,7 @@ fn trusted(path: &str) -> Result<Option<Vec<u8>>, Error> {
 
 /// The first field of the line of `path` whose third one is `id`: a user's or a group's name. Only
 /// the local files; this program is static and has no name service.
-pub(crate) fn local_name(path: &str, id: u32) -> Option<String> {
+pub fn local_name(path: &str, id: u32) -> Option<String> {
     let text = String::from_utf8_lossy(&trusted(path).ok()??).into_owned();
     let id = id.to_string();
     text.lines().find_map(|line| {
@@ -66,7 +66,7 @@ pub(crate) fn local_name(path: &str, id: u32) -> Option<String> {
 }
 
 /// The entries of `/etc/subuid` or `/etc/subgid`.
-pub(crate) fn sub_ids(path: &str) -> Result<Vec<SubEntry>, Error> {
+pub fn sub_ids(path: &str) -> Result<Vec<SubEntry>, Error> {
     let text = trusted(path)?.unwrap_or_default();
     Ok(parse_subid(&String::from_utf8_lossy(&text)))
 }

@@ -9,11 +9,11 @@
 
 pub mod arguments;
 mod caller;
-mod host;
+pub mod host;
 mod inside;
 mod log;
-mod output;
-mod processes;
+pub mod output;
+pub mod processes;
 mod sanitise;
 mod variables;
 mod verbs;
@@ -78,7 +78,6 @@ fn on_host(request: Request, state: CallersState) -> Result<u8, Error> {
         Verb::Stop { name } => verbs::stop::run(&policy, &whom, name.as_ref()),
         Verb::Config { name, setting } => verbs::config::run(&policy, &whom, &name, &setting),
         Verb::Check => verbs::check::run(&policy, &whom),
-        Verb::Veil => verbs::veil::run(&policy),
     }
 }
 

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
 /// Prints `caddis: …` and the hint. A message that cannot be written changes nothing.
-pub(crate) fn error(error: &Error) {
+pub fn error(error: &Error) {
     let mut text = format!("caddis: {}\n", printable(&error.to_string()));
     if let Some(hint) = &error.hint {
         let _ = writeln!(text, "  hint: {}", printable(hint));
@@ -17,13 +17,13 @@ pub(crate) fn error(error: &Error) {
 }
 
 /// A message that does not end the request.
-pub(crate) fn warn(text: &str) {
+pub fn warn(text: &str) {
     let text = format!("caddis: {}\n", printable(text));
     let _ = rustix::io::write(rustix::stdio::stderr().as_fd(), text.as_bytes());
 }
 
 /// Names of the user's may hold control characters, which must not reach an administrator's terminal.
-pub(crate) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|one| {
             let escaped: Box<dyn Iterator<Item = char>> = if one.is_control() {
@@ -37,7 +37,7 @@ pub(crate) fn printable(text: &str) -> String {
 }
 
 /// A value of the caller's as a message shows it: in quotes, and only its beginning when it is very long.
-pub(crate) fn quoted(value: impl AsRef<OsStr>) -> String {
+pub fn quoted(value: impl AsRef<OsStr>) -> String {
     const MOST: usize = 200;
     let value = value.as_ref();
     match value.as_bytes().split_at_checked(MOST) {
@@ -47,7 +47,7 @@ pub(crate) fn quoted(value: impl AsRef<OsStr>) -> String {
 }
 
 /// Prints a line of `key=value` fields, separated by tabs; values are percent-encoded.
-pub(crate) fn line(fields: &[(&str, &str)]) {
+pub fn line(fields: &[(&str, &str)]) {
     let fields: Vec<String> = fields
         .iter()
         .map(|(key, value)| format!("{key}={}", encode(value.as_bytes())))
@@ -56,12 +56,12 @@ pub(crate) fn line(fields: &[(&str, &str)]) {
 }
 
 /// Prints a line as it is.
-pub(crate) fn plain(text: &str) {
+pub fn plain(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Percent-encodes what is not printable ASCII.
-pub(crate) fn encode(bytes: &[u8]) -> String {
+pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for byte in bytes {
         match byte {

@@ -8,29 +8,29 @@ use std::os::unix::fs::MetadataExt;
 
 /// A process on the host.
 #[derive(Debug, Clone)]
-pub(crate) struct Process {
+pub struct Process {
     /// Its id on the host.
-    pub(crate) host: i32,
+    pub host: i32,
     /// Its ids in the pid namespaces below, outermost first.
     inner: Vec<i32>,
     parent: i32,
     pid_namespace: u64,
     /// Its user, as the host sees it.
-    pub(crate) uid: u32,
+    pub uid: u32,
     /// Its terminal, as the kernel encodes it; 0: none.
-    pub(crate) terminal: u64,
+    pub terminal: u64,
     /// When it started, in seconds since the boot.
-    pub(crate) started: u64,
+    pub started: u64,
 }
 
 impl Process {
     /// Its id in the environment.
-    pub(crate) fn inside(&self) -> i32 {
+    pub fn inside(&self) -> i32 {
         self.inner.first().copied().unwrap_or(0)
     }
 
     /// Its command line, its name if it has none; bytes as the process left them.
-    pub(crate) fn command(&self) -> Vec<u8> {
+    pub fn command(&self) -> Vec<u8> {
         let read = |file| fs::read(format!("/proc/{}/{file}", self.host)).unwrap_or_default();
         let mut line = read("cmdline");
         while line.last() == Some(&0) {
@@ -46,7 +46,7 @@ impl Process {
 }
 
 /// All processes of the host, by their id.
-pub(crate) fn all() -> BTreeMap<i32, Process> {
+pub fn all() -> BTreeMap<i32, Process> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return BTreeMap::new();
     };
@@ -88,7 +88,7 @@ fn read(pid: i32) -> Option<Process> {
 
 /// The processes of `instance` without process 1, those of pid namespaces nested in it as well; and
 /// for each the first process of its session, if it has one.
-pub(crate) fn of_instance<'a>(
+pub fn of_instance<'a>(
     all: &'a BTreeMap<i32, Process>,
     instance: &Instance,
 ) -> Vec<(&'a Process, Option<i32>)> {

@@ -25,7 +25,6 @@ const WORDS: &[&str] = &[
     "stop",
     "config",
     "check",
-    "veil",
     "--for",
     "--name",
     "--",
@@ -166,7 +165,7 @@ fn verb() -> impl Strategy<Value = (Verb, bool)> {
         1 => (name(), option::of(name())).prop_map(|(name, from)| Verb::New { name, from }),
         1 => (vec(name(), 1..4), any::<bool>()).prop_map(|(names, force)| Verb::Remove { names, force }),
         1 => config(),
-        1 => select(vec![Verb::Check, Verb::Veil]),
+        1 => Just(Verb::Check),
         1 => name().prop_map(|name| Verb::Stop { name: Some(name) }),
     ];
     let everybodys = prop_oneof![

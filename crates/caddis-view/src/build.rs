@@ -7,7 +7,7 @@ use crate::handover::Taker;
 use crate::identity::Identity;
 use crate::layers::{clone_mount, new_filesystem};
 use crate::memory::Memory;
-use crate::merge::{open_sources, overlays};
+use crate::merge::{Merged, open_sources, overlays};
 use crate::place::{Missing, View};
 use crate::plan::{Plan, Step};
 use caddis_policy::Policy;
@@ -52,12 +52,20 @@ pub fn cut_loose() -> Result<()> {
 pub(crate) struct Builder<'a> {
     pub(crate) materials: &'a Materials<'a>,
     pub(crate) memory: Memory,
-    pub(crate) view: View,
+    pub(crate) view: View<'a>,
     memories: u32,
 }
 
-/// Builds the view and makes it the root of this mount namespace. Returns the user namespace.
-pub fn build(materials: &Materials<'_>) -> Result<OwnedFd> {
+/// What is left to hold on to of a view that stands.
+pub(crate) struct Built {
+    pub(crate) user_namespace: OwnedFd,
+    /// Its overlays and their guards, by which root can have the kernel look at the base again; see
+    /// [`crate::refresh`].
+    pub(crate) overlays: Vec<OwnedFd>,
+}
+
+/// Builds the view and makes it the root of this mount namespace.
+pub(crate) fn build(materials: &Materials<'_>) -> Result<Built> {
     // Modes are given in full where something is made.
     umask(Mode::empty());
     let memory = scaffolding(materials)?;
@@ -68,20 +76,23 @@ pub fn build(materials: &Materials<'_>) -> Result<OwnedFd> {
     let read_only = MountAttr::new(MountAttrFlags::MOUNT_ATTR_RDONLY).idmapped(&user_namespace);
     memory.attach(&clone_mount(&materials.environment, false, &map)?, "env")?;
     memory.attach(&clone_mount(&materials.veil, false, &read_only)?, "veil")?;
-    let mut overlays = overlays(materials, &memory, &sources, &read_only)?;
-    let Some(root) = overlays.first_mut().and_then(Option::take) else {
+    let overlays = overlays(materials, &memory, &sources, &read_only)?;
+    let Some(Some(Merged {
+        environment: root, ..
+    })) = overlays.first()
+    else {
         return Err(Error::refused(
             "see",
             "/",
             "the user cannot open the root directory",
         ));
     };
-    memory.attach(&root, "root")?;
+    memory.attach(root, "root")?;
     dev::make_nodes(&memory, &materials.policy.devices, materials.identity)?;
     let mut view = View::new(root, materials.identity)?;
     view.own(memory.mount())?;
-    for mount in overlays.iter().flatten() {
-        view.own(mount)?;
+    for merged in overlays.iter().flatten() {
+        view.own(&merged.environment)?;
     }
     let mut builder = Builder {
         materials,
@@ -96,7 +107,13 @@ pub fn build(materials: &Materials<'_>) -> Result<OwnedFd> {
         Ok(())
     })?;
     enter(builder.view.root())?;
-    Ok(user_namespace)
+    drop(builder);
+    let kept = overlays.into_iter().flatten();
+    let kept = kept.flat_map(|merged| [merged.environment, merged.guard]);
+    Ok(Built {
+        user_namespace,
+        overlays: kept.collect(),
+    })
 }
 
 /// The instance's memory, with the places for the layers.
@@ -114,18 +131,19 @@ impl Builder<'_> {
         &mut self,
         step: &Step,
         source: Option<&OwnedFd>,
-        overlays: &[Option<OwnedFd>],
+        overlays: &[Option<Merged>],
         devices: &[dev::Source],
     ) -> Result<()> {
         match step {
             Step::Overlay(index) => {
-                let (Some(overlay), Some(Some(mount))) = (
+                let (Some(overlay), Some(Some(merged))) = (
                     self.materials.plan.overlays.get(*index),
                     overlays.get(*index),
                 ) else {
                     return Ok(());
                 };
-                self.view.show(mount, &overlay.at, Missing::PassOver)
+                self.view
+                    .show(&merged.environment, &overlay.at, Missing::PassOver)
             }
             Step::Pass { at, read_only } => {
                 let Some(source) = source else { return Ok(()) };

@@ -1,7 +1,7 @@
 //! Process 1 of an instance: builds the view as root, gives up everything, then reaps processes and
 //! ends the instance when its last session has ended.
 
-use crate::build::{Materials, build, cut_loose};
+use crate::build::{Built, Materials, build, cut_loose};
 use crate::credentials::stay_closed;
 use crate::error::{Context, Error, Result, write_all};
 use crate::handover::Taker;
@@ -63,7 +63,10 @@ pub(crate) fn live(
     cut_loose()?;
     let times = start.policy.session.clone();
     let veil = start.veil()?;
-    let user_namespace = build(&Materials {
+    let Built {
+        user_namespace,
+        overlays,
+    } = build(&Materials {
         plan: start.plan,
         identity: start.identity,
         policy: start.policy,
@@ -87,7 +90,8 @@ pub(crate) fn live(
     let callers = waiting
         .iter()
         .flat_map(|caller| [&caller.answers, &caller.goes, &caller.lock]);
-    let kept = kept.into_iter().chain(callers).chain([&user_namespace]);
+    let kept = kept.into_iter().chain(callers).chain(&overlays);
+    let kept = kept.chain([&user_namespace]);
     close_all_but(&kept.map(AsFd::as_fd).collect::<Vec<_>>())
         .doing("close", || "the builder's descriptors")?;
     drop_privileges(start, &user_namespace)?;

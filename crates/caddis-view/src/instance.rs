@@ -46,6 +46,11 @@ impl Instance {
     pub(crate) fn is_doomed(&self) -> Result<bool> {
         Ok(Stat::of(self.pid.as_raw_nonzero().get())?.is_none_or(|stat| stat.doomed))
     }
+
+    /// Process 1 is gone.
+    pub fn has_ended(&self) -> Result<bool> {
+        wait_for_end(&self.pidfd, Some(Duration::ZERO))
+    }
 }
 
 impl Runtime {

@@ -31,6 +31,7 @@ mod place;
 pub mod plan;
 pub mod process;
 mod record;
+pub mod refresh;
 pub mod session;
 pub mod start;
 pub mod store;

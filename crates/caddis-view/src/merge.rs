@@ -66,13 +66,21 @@ pub(crate) fn open_sources(materials: &Materials<'_>) -> Result<Sources> {
     sources.doing("take the ids of", || format!("user {uid}"))
 }
 
-/// The overlays of the plan, detached; `None` where the user does not get to the base.
+/// A file system of the base as the environment sees it.
+pub(crate) struct Merged {
+    /// The environment's overlay, detached.
+    pub(crate) environment: OwnedFd,
+    /// The guard below it.
+    pub(crate) guard: OwnedFd,
+}
+
+/// The overlays of the plan; `None` where the user does not get to the base.
 pub(crate) fn overlays(
     materials: &Materials<'_>,
     memory: &Memory,
     sources: &Sources,
     read_only: &MountAttr<'_>,
-) -> Result<Vec<Option<OwnedFd>>> {
+) -> Result<Vec<Option<Merged>>> {
     let plan = materials.plan.overlays.iter().zip(&sources.overlays);
     plan.enumerate()
         .map(|(index, (overlay, source))| {
@@ -90,7 +98,7 @@ fn merged(
     overlay: &Overlay,
     source: &OwnedFd,
     read_only: &MountAttr<'_>,
-) -> Result<OwnedFd> {
+) -> Result<Merged> {
     let on = |error: Error| Error {
         object: format!("{} ({})", overlay.at.display(), error.object),
         ..error
@@ -133,12 +141,13 @@ fn merged(
     let mut flags = MountAttrFlags::empty();
     flags.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, overlay.noexec);
     flags.set(MountAttrFlags::MOUNT_ATTR_NOSUID, overlay.nosuid);
-    environment(
+    let environment = environment(
         materials.identity,
         &lowers,
         &format!("env/{upper}"),
         &format!("env/{work}"),
         flags,
     )
-    .map_err(on)
+    .map_err(on)?;
+    Ok(Merged { environment, guard })
 }

@@ -33,25 +33,22 @@ pub(crate) enum Missing {
 
 /// The file systems of a view, as far as they are mounted.
 #[derive(Debug)]
-pub(crate) struct View {
-    root: OwnedFd,
+pub(crate) struct View<'a> {
+    root: &'a OwnedFd,
     identity: Identity,
     /// The device numbers of the view's own file systems: its overlays and its memory.
     own: Vec<u64>,
 }
 
-impl View {
+impl<'a> View<'a> {
     /// A view with this root.
-    pub(crate) fn new(root: OwnedFd, identity: &Identity) -> Result<View> {
+    pub(crate) fn new(root: &'a OwnedFd, identity: &Identity) -> Result<View<'a>> {
         let mut view = View {
             root,
             identity: identity.clone(),
             own: Vec::new(),
         };
-        let device = fstat(&view.root)
-            .doing("stat", || "the root of the view")?
-            .st_dev;
-        view.own.push(device);
+        view.own(root)?;
         Ok(view)
     }
 
@@ -64,7 +61,7 @@ impl View {
 
     /// The root directory.
     pub(crate) fn root(&self) -> &OwnedFd {
-        &self.root
+        self.root
     }
 
     /// Runs `action` as container root, with no capability but the one to mount.
@@ -116,7 +113,7 @@ impl View {
     fn open(&self, path: &Path, more: OFlags) -> std::result::Result<OwnedFd, Errno> {
         let flags = OFlags::PATH | OFlags::CLOEXEC | more;
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let open = || openat2(&self.root, path, flags, Mode::empty(), resolve);
+        let open = || openat2(self.root, path, flags, Mode::empty(), resolve);
         // Whenever anything is renamed or mounted on the machine while the kernel goes up by a `..` of the user's,
         // it asks to be asked again.
         (0..TRIES)

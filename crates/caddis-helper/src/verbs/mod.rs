@@ -8,4 +8,3 @@ pub(crate) mod ps;
 pub(crate) mod remove;
 pub(crate) mod session;
 pub(crate) mod stop;
-pub(crate) mod veil;

@@ -16,7 +16,7 @@ type Grammar = (
     usize,
 );
 
-const VERBS: [Grammar; 9] = [
+const VERBS: [Grammar; 8] = [
     (
         "session",
         &["--env", "--as", "--home", "--shell", "--cwd", "--stack"],
@@ -31,7 +31,6 @@ const VERBS: [Grammar; 9] = [
     ("stop", &[], &["--every", "--all"], 0, 1),
     ("config", &[], &[], 1, 2),
     ("check", &[], &[], 0, 0),
-    ("veil", &[], &[], 0, 0),
 ];
 
 /// Options that every verb has; what they ask for is root's to grant.
@@ -241,7 +240,6 @@ fn check_request(request: &Request, words: &Words) {
         }
         Verb::List => "list",
         Verb::Check => "check",
-        Verb::Veil => "veil",
     };
     assert_eq!(verb, words.verb);
 }
@@ -312,7 +310,6 @@ pub fn said(request: &Request) -> Vec<OsString> {
         }
         Verb::List => line.word("list"),
         Verb::Check => line.word("check"),
-        Verb::Veil => line.word("veil"),
     }
     line.flag("--all", request.everybody);
     line.option("--name", request.login.clone().map(Into::into));

@@ -19,12 +19,19 @@ const LIBEXECDIR: &str = match option_env!("CADDIS_LIBEXECDIR") {
 
 /// The helper's path.
 pub fn helper_path() -> PathBuf {
-    Path::new(LIBEXECDIR).join("caddis-helper")
+    Path::new(LIBEXECDIR).join(HELPER)
 }
 
-/// One call of the helper.
+/// The setuid program.
+const HELPER: &str = "caddis-helper";
+
+/// The one for what only root does; not setuid.
+const ADMIN: &str = "caddis-admin";
+
+/// One call of the helper, or of the program for what only root does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
+    program: &'static str,
     arguments: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
 }
@@ -33,9 +40,22 @@ impl Call {
     /// A call of one of the helper's verbs.
     pub fn new(verb: &str) -> Self {
         Self {
+            program: HELPER,
             arguments: vec![verb.into()],
             variables: Vec::new(),
         }
+    }
+
+    /// A call of what only root does.
+    pub fn admin(verb: &str) -> Self {
+        Self {
+            program: ADMIN,
+            ..Self::new(verb)
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        Path::new(LIBEXECDIR).join(self.program)
     }
 
     /// Adds `--name value`. Options come before operands.
@@ -103,7 +123,7 @@ impl Call {
 
     /// The call as a command that can be started.
     pub fn to_command(&self) -> Command {
-        let mut command = Command::new(helper_path());
+        let mut command = Command::new(self.path());
         command
             .args(&self.arguments)
             .env_clear()
@@ -113,7 +133,7 @@ impl Call {
 
     /// Becomes the helper. Only comes back if that failed.
     pub fn exec(&self) -> Result<Infallible, Error> {
-        Err(not_started(&self.to_command().exec()))
+        Err(not_started(&self.path(), &self.to_command().exec()))
     }
 
     /// Runs the helper, waits, and returns the lines it answered. When it failed it has said why already, and the
@@ -133,7 +153,7 @@ impl Call {
             .stdin(Stdio::null())
             .stderr(Stdio::inherit())
             .output()
-            .map_err(|error| not_started(&error))?;
+            .map_err(|error| not_started(&self.path(), &error))?;
         let status = code_of(output.status);
         let lines = output
             .stdout
@@ -148,10 +168,8 @@ impl Call {
 }
 
 /// The helper could not be started.
-pub fn not_started(reason: &io::Error) -> Error {
-    let error = |hint: &str| {
-        Error::io("start the helper", helper_path().display(), copy(reason)).hint(hint)
-    };
+pub fn not_started(program: &Path, reason: &io::Error) -> Error {
+    let error = |hint: &str| Error::io("start", program.display(), copy(reason)).hint(hint);
     match reason.kind() {
         io::ErrorKind::ArgumentListTooLong => {
             error("arguments and variables together are longer than the kernel takes")

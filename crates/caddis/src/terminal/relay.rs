@@ -1,6 +1,7 @@
 //! The relay: bytes, sizes and signals between the caller's terminal and the command's.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -47,7 +48,9 @@ pub fn relay(mut command: Command, mut outer: Outer) -> Result<u8, Error> {
             command.stderr(slave()?);
         }
     }
-    let child = command.spawn().map_err(|error| not_started(&error))?;
+    let child = command
+        .spawn()
+        .map_err(|error| not_started(Path::new(command.get_program()), &error))?;
     let typing = outer.enter_raw();
     let ended = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
         .map_err(|error| Error::io("watch", "the helper", error))?;

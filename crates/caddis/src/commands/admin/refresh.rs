@@ -3,25 +3,47 @@
 use clap::Args;
 
 use super::scope::require_root;
+use crate::commands::output::print;
 use crate::error::Error;
 use crate::helper::Call;
 
 /// Take notice of changes to the host
 ///
-/// Run it after files that only root can read were added to the host or removed from it. Environments started from
-/// then on see the result.
+/// Makes every running environment see what was added, replaced, renamed or removed on the host, except where its user
+/// has a version of their own. Nothing inside is interrupted. The package managers' hooks run it after each
+/// transaction; run it after changes made by hand.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Refresh {}
+pub struct Refresh {
+    /// Say nothing unless something fails
+    #[arg(short, long)]
+    quiet: bool,
+}
 
 const EXAMPLES: &str = "\
-Example:
-  caddis admin refresh";
+Examples:
+  caddis admin refresh
+  cp site.conf /etc/site.conf && caddis admin refresh --quiet";
 
 impl Refresh {
-    /// Has the helper do it.
+    /// Has it done, and says what was done.
     pub fn run(self) -> Result<u8, Error> {
         require_root("refresh the base", "ask the administrator of this machine")?;
-        match Call::new("veil").exec()? {}
+        let (records, status) = Call::admin("refresh").answer()?;
+        if self.quiet {
+            return Ok(status);
+        }
+        for record in &records {
+            let environments = match record.number("instances")? {
+                1 => "1 running environment".to_owned(),
+                count => format!("{count} running environments"),
+            };
+            let veil = match record.text("state")?.as_str() {
+                "built" => "the veil is new",
+                _ => "the veil is as it was",
+            };
+            print(&format!("Refreshed {environments}; {veil}.\n"))?;
+        }
+        Ok(status)
     }
 }

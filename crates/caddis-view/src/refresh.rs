@@ -1,0 +1,124 @@
+//! The live base: makes running instances see what the administrator has changed on the host.
+//!
+//! Overlayfs caches names: what was looked up once, found or not, is not looked up again in the layers below. To
+//! reconfigure a superblock drops its cached names that nobody uses (reconfigure_super in the kernel), without
+//! any effect on what is open, mapped or mounted. The environment's overlay comes first, since its names hold
+//! those of the guard below.
+
+use crate::error::{Context, Error, Result};
+use crate::instance::{Instance, Runtime};
+use crate::store::{entries, root_directory, top_directory};
+use caddis_policy::EnvName;
+use rustix::fs::{CWD, Mode, OFlags, StatVfsMountFlags, fstatfs, fstatvfs, openat};
+use rustix::io::Errno;
+use rustix::mount::{FsPickFlags, fsconfig_reconfigure, fsconfig_set_flag, fspick};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// `OVERLAYFS_SUPER_MAGIC` in the kernel's `include/uapi/linux/magic.h`.
+const OVERLAYFS: i64 = 0x794c_7630;
+
+/// The overlays of a running instance.
+#[derive(Debug, Default)]
+pub struct Overlays {
+    /// What the environment sees, writable.
+    pub environments: Vec<OwnedFd>,
+    /// The guards below them.
+    pub guards: Vec<OwnedFd>,
+}
+
+impl Overlays {
+    /// Those that process 1 of `instance` holds on to. They have no path: the guards are mounted nowhere any more.
+    ///
+    /// `None`: the instance has ended.
+    pub fn of(instance: &Instance) -> Result<Option<Overlays>> {
+        let directory = format!("/proc/{}/fd", instance.pid.as_raw_nonzero());
+        let mut overlays = Overlays::default();
+        let numbers = match std::fs::read_dir(&directory) {
+            Ok(numbers) => numbers,
+            Err(_) if instance.has_ended()? => return Ok(None),
+            Err(error) => return Err(Error::refused("list", directory, error)),
+        };
+        for number in numbers.flatten() {
+            // Follows the link of the kernel's, which leads to the very mount.
+            let flags = OFlags::PATH | OFlags::CLOEXEC;
+            let Ok(held) = openat(CWD, number.path(), flags, Mode::empty()) else {
+                continue;
+            };
+            let object = || number.path().to_string_lossy().into_owned();
+            let fstype = fstatfs(&held).doing("statfs", object)?;
+            if fstype.f_type != OVERLAYFS {
+                continue;
+            }
+            let mount = fstatvfs(&held).doing("statvfs", object)?;
+            if mount.f_flag.contains(StatVfsMountFlags::RDONLY) {
+                overlays.guards.push(held);
+            } else {
+                overlays.environments.push(held);
+            }
+        }
+        // The process of that number may have been another one meanwhile.
+        Ok((!instance.has_ended()?).then_some(overlays))
+    }
+
+    /// Drops the names that nobody uses, so that they are looked up again.
+    pub fn refresh(&self) -> Result<()> {
+        let environments = self.environments.iter().map(|overlay| (overlay, false));
+        let guards = self.guards.iter().map(|guard| (guard, true));
+        for (overlay, read_only) in environments.chain(guards) {
+            reconfigure(overlay, read_only)
+                .doing("reconfigure", || "an overlay of the environment")?;
+        }
+        Ok(())
+    }
+}
+
+/// As `mount -o remount` without any option does.
+fn reconfigure(overlay: &OwnedFd, read_only: bool) -> std::result::Result<(), Errno> {
+    let flags = FsPickFlags::FSPICK_CLOEXEC | FsPickFlags::FSPICK_EMPTY_PATH;
+    let context = fspick(overlay, "", flags)?;
+    if read_only {
+        // Without it the kernel takes this for a request to make it writable, and refuses.
+        fsconfig_set_flag(&context, "ro")?;
+    }
+    fsconfig_reconfigure(&context)
+}
+
+/// The environments that have, or had, an instance on this host, by their users' ids.
+pub fn instances(run: &Path) -> Result<Vec<(u32, EnvName)>> {
+    let top = top_directory(run)?;
+    let mut found = Vec::new();
+    for user in entries(&top)? {
+        let Ok(uid) = user.parse::<u32>() else {
+            continue;
+        };
+        let directory = match root_directory(&top, &user, false) {
+            Err(error) if error.errno == Some(Errno::NOENT) => continue,
+            other => other?,
+        };
+        let names = entries(&directory)?;
+        let names = names
+            .iter()
+            .filter_map(|name| EnvName::parse(name.as_bytes()).ok());
+        found.extend(names.map(|name| (uid, name)));
+    }
+    found.sort_by(|a, b| (a.0, a.1.as_str()).cmp(&(b.0, b.1.as_str())));
+    Ok(found)
+}
+
+/// Refreshes the instance of an environment. `false`: it has none.
+///
+/// Takes no lock: an instance that is just being built has cached no name of an overlay that process 1 does not
+/// hold yet.
+pub fn refresh(run: &Path, uid: u32, name: &EnvName) -> Result<bool> {
+    let Some(instance) = Runtime::peek(run, uid, name)? else {
+        return Ok(false);
+    };
+    let Some(overlays) = Overlays::of(&instance)? else {
+        return Ok(false);
+    };
+    match overlays.refresh() {
+        Err(_) if instance.has_ended()? => Ok(false),
+        other => other.map(|()| true),
+    }
+}
