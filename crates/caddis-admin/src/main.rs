@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod refresh;
+mod sessions;
 
 use caddis_helper::host;
 use caddis_helper::output;
@@ -37,6 +38,8 @@ fn run(arguments: &[OsString]) -> Result<u8, Error> {
     }
     match words[..] {
         ["refresh"] => refresh::run(&host::policy()?),
+        ["sessions"] => sessions::run(&host::policy()?, sessions::Which::All),
+        ["sessions", "--stale"] => sessions::run(&host::policy()?, sessions::Which::Stale),
         _ => Err(
             Error::refused("understand", "the request", format!("{arguments:?}"))
                 .hint("this program is called by `caddis admin`; see `caddis admin --help`"),

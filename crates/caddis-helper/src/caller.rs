@@ -1,8 +1,8 @@
 //! Who calls, from where, and for whom. Only the kernel is asked.
 
 use crate::arguments::{Request, Target};
-use crate::host::{local_name, sub_ids};
-use caddis_policy::{INITIAL_USER_NAMESPACE, IdRange, Policy, Who, id_range};
+use crate::host::{local_name, range};
+use caddis_policy::{INITIAL_USER_NAMESPACE, Policy, Who};
 use caddis_sys::{Signals, block_all};
 use caddis_view::error::Context;
 use caddis_view::{Error, Identity};
@@ -141,16 +141,6 @@ impl Whom {
             .as_ref()
             .ok_or_else(|| Error::refused("act", "for everybody", "name a user"))
     }
-}
-
-/// The host ids of a user's environments.
-pub(crate) fn range(policy: &Policy, uid: u32, name: Option<&str>) -> Result<IdRange, Error> {
-    let (subuid, subgid) = (sub_ids("/etc/subuid")?, sub_ids("/etc/subgid")?);
-    id_range(&policy.ids, uid, name, &subuid, &subgid).map_err(|error| {
-        Error::refused("find", format!("an id range for user {uid}"), error).hint(
-            "the administrator can add one to /etc/subuid and /etc/subgid, or see `ids` in the policy",
-        )
-    })
 }
 
 impl User {

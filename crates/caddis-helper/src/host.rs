@@ -1,7 +1,7 @@
 //! The files of the administrator that are read: policy, accounts, id ranges. All of them must be
 //! root's alone to write.
 
-use caddis_policy::{Policy, SubEntry, parse_subid};
+use caddis_policy::{IdRange, Policy, SubEntry, id_range, parse_subid};
 use caddis_view::Error;
 use caddis_view::error::Context;
 use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
@@ -66,7 +66,17 @@ pub fn local_name(path: &str, id: u32) -> Option<String> {
 }
 
 /// The entries of `/etc/subuid` or `/etc/subgid`.
-pub fn sub_ids(path: &str) -> Result<Vec<SubEntry>, Error> {
+fn sub_ids(path: &str) -> Result<Vec<SubEntry>, Error> {
     let text = trusted(path)?.unwrap_or_default();
     Ok(parse_subid(&String::from_utf8_lossy(&text)))
+}
+
+/// The host ids of a user's environments.
+pub fn range(policy: &Policy, uid: u32, name: Option<&str>) -> Result<IdRange, Error> {
+    let (subuid, subgid) = (sub_ids("/etc/subuid")?, sub_ids("/etc/subgid")?);
+    id_range(&policy.ids, uid, name, &subuid, &subgid).map_err(|error| {
+        Error::refused("find", format!("an id range for user {uid}"), error).hint(
+            "the administrator can add one to /etc/subuid and /etc/subgid, or see `ids` in the policy",
+        )
+    })
 }

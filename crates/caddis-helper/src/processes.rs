@@ -1,5 +1,7 @@
 //! The processes of instances, as the host's `/proc` shows them.
 
+use crate::output::encode;
+use caddis_policy::{EnvName, IdRange};
 use caddis_view::Instance;
 use caddis_view::process::Stat;
 use std::collections::BTreeMap;
@@ -130,4 +132,70 @@ fn session(members: &BTreeMap<i32, &Process>, process: &Process, first: i32) -> 
         }
     }
     None
+}
+
+/// A process of an environment, as others read of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// Whose environment.
+    pub uid: u32,
+    /// Which.
+    pub name: &'a EnvName,
+    /// The host ids of its inner ids, where they are known.
+    pub range: Option<&'a IdRange>,
+    /// When the machine was started; see [`boot_time`].
+    pub booted: u64,
+}
+
+impl Shown<'_> {
+    /// A line of fields about `process`, of the session of that first process.
+    #[must_use]
+    pub fn line(&self, process: &Process, session: Option<i32>) -> String {
+        let Shown { uid, name, .. } = self;
+        let user = inside(process.uid, *uid, self.range);
+        let session = session.map_or("-".to_owned(), |pid| pid.to_string());
+        format!(
+            "uid={uid}\tenv={name}\tpid={}\thost={}\tuser={user}\tsession={session}\t\
+             tty={}\tstart={}\tcommand={}",
+            process.inside(),
+            process.host,
+            terminal(process.terminal),
+            self.booted + process.started,
+            encode(&process.command()),
+        )
+    }
+}
+
+/// The id inside of the host's user `host`.
+fn inside(host: u32, owner: u32, range: Option<&IdRange>) -> u32 {
+    match range {
+        Some(range)
+            if host != owner && (0..=0xffff).contains(&host.wrapping_sub(range.uid_start)) =>
+        {
+            host - range.uid_start
+        }
+        _ => host,
+    }
+}
+
+/// The name of a terminal by its number, see "tty_nr" in proc_pid_stat(5); pseudo-terminals have the
+/// major numbers 136 to 143.
+fn terminal(number: u64) -> String {
+    let major = (number >> 8) & 0xfff;
+    let minor = (number & 0xff) | ((number >> 12) & 0xfff00);
+    match major {
+        136..=143 => format!("pts/{}", (major - 136) * 256 + minor),
+        4 => format!("tty{minor}"),
+        _ => "-".to_owned(),
+    }
+}
+
+/// When the machine was started, in seconds since 1970.
+#[must_use]
+pub fn boot_time() -> u64 {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    stat.lines()
+        .find_map(|line| line.strip_prefix("btime "))
+        .and_then(|seconds| seconds.trim().parse().ok())
+        .unwrap_or(0)
 }

@@ -13,9 +13,10 @@ use crate::plan::{Plan, Step};
 use caddis_policy::Policy;
 use caddis_sys::MountAttr;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
 use rustix::process::{chdir, fchdir, pivot_root, umask};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// What a view is built from.
@@ -59,7 +60,7 @@ pub(crate) struct Builder<'a> {
 /// What is left to hold on to of a view that stands.
 pub(crate) struct Built {
     pub(crate) user_namespace: OwnedFd,
-    /// Its overlays and their guards, by which root can have the kernel look at the base again; see
+    /// Its overlays, each before its guard, by which root can have the kernel look at the base again; see
     /// [`crate::refresh`].
     pub(crate) overlays: Vec<OwnedFd>,
 }
@@ -112,8 +113,20 @@ pub(crate) fn build(materials: &Materials<'_>) -> Result<Built> {
     let kept = kept.flat_map(|merged| [merged.environment, merged.guard]);
     Ok(Built {
         user_namespace,
-        overlays: kept.collect(),
+        overlays: in_order(kept)?,
     })
+}
+
+/// Gives descriptors ascending numbers, by which others find out what belongs together.
+fn in_order(overlays: impl Iterator<Item = OwnedFd>) -> Result<Vec<OwnedFd>> {
+    let mut next = 3;
+    let mut ordered = Vec::new();
+    for overlay in overlays {
+        let again = fcntl_dupfd_cloexec(&overlay, next).doing("dup", || "an overlay")?;
+        next = again.as_raw_fd() + 1;
+        ordered.push(again);
+    }
+    Ok(ordered)
 }
 
 /// The instance's memory, with the places for the layers.

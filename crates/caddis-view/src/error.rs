@@ -130,7 +130,7 @@ fn without_number(text: &str) -> String {
 }
 
 /// Writes all of `bytes`; a short write, as at the limit of a file's size, is an error.
-pub(crate) fn write_all(file: impl AsFd, bytes: &[u8]) -> std::result::Result<(), Errno> {
+pub fn write_all(file: impl AsFd, bytes: &[u8]) -> std::result::Result<(), Errno> {
     let mut rest = bytes;
     while !rest.is_empty() {
         match rustix::io::write(file.as_fd(), rest) {

@@ -9,7 +9,8 @@ use crate::record::{ENDS, RUNS, Record};
 use crate::store::{root_directory, top_directory};
 use caddis_policy::EnvName;
 use rustix::fs::{
-    AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, mknodat, openat, unlinkat,
+    AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, mknodat, openat, renameat,
+    statat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -20,6 +21,10 @@ use std::time::{Duration, Instant};
 const LOCK: &str = "lock";
 const SESSIONS: &str = "sessions";
 const RECORD: &str = "init";
+
+/// Left by a refresh for the next session; then, while that one deals with it.
+const REFRESHED: &str = "refreshed";
+const DEALING: &str = "refreshed.now";
 
 /// The error number of an operation on an environment that was removed while it waited.
 pub const REMOVED: Errno = Errno::STALE;
@@ -144,15 +149,21 @@ impl Runtime {
         Err(error)
     }
 
+    /// Tells the next session that the base was refreshed. No lock is needed: who deals with it looks again.
+    pub(crate) fn note_refresh(run: &Path, uid: u32, name: &EnvName) -> Result<()> {
+        let Some(directory) = directory(run, uid, name)? else {
+            return Ok(());
+        };
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        openat(&directory, REFRESHED, flags, Mode::RUSR | Mode::WUSR)
+            .map(drop)
+            .doing("create", || REFRESHED)
+    }
+
     /// The instance that runs now, without a lock: good enough to be shown.
     pub fn peek(run: &Path, uid: u32, name: &EnvName) -> Result<Option<Instance>> {
-        let open = || {
-            let user = root_directory(top_directory(run)?, &uid.to_string(), false)?;
-            root_directory(&user, name.as_str(), false)
-        };
-        let directory = match open() {
-            Err(error) if error.errno == Some(Errno::NOENT) => return Ok(None),
-            other => other?,
+        let Some(directory) = directory(run, uid, name)? else {
+            return Ok(None);
         };
         let lock = rustix::io::fcntl_dupfd_cloexec(&directory, 3).doing("dup", || name)?;
         let runtime = Runtime {
@@ -247,6 +258,26 @@ impl Runtime {
         }
     }
 
+    /// Whether the base was refreshed since a session has last dealt with it, which the caller does now.
+    pub fn was_refreshed(&self) -> Result<bool> {
+        match renameat(&self.directory, REFRESHED, &self.directory, DEALING) {
+            Ok(()) => return Ok(true),
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(errno).doing("rename", || REFRESHED),
+        }
+        // Somebody has begun, and was killed.
+        match statat(&self.directory, DEALING, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(errno).doing("stat", || DEALING),
+        }
+    }
+
+    /// The caller has dealt with the last refresh.
+    pub fn refresh_is_dealt_with(&self) {
+        self.clear(DEALING);
+    }
+
     /// Ends the instance: SIGTERM to all of its processes, then, after `grace`, SIGKILL.
     ///
     /// The lock is given back while this waits, because process 1 may be waiting for it in turn; the
@@ -273,7 +304,7 @@ impl Runtime {
     /// Removes the run-time directory of an environment that is removed. The lock is held on a file
     /// without a name from here on, which tells those who wait for it to look again.
     pub fn remove(self) -> Result<()> {
-        for name in [RECORD, SESSIONS, LOCK] {
+        for name in [RECORD, SESSIONS, REFRESHED, DEALING, LOCK] {
             match unlinkat(&self.directory, name, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(errno).doing("remove", || name),
@@ -285,6 +316,18 @@ impl Runtime {
             AtFlags::REMOVEDIR,
         );
         Ok(())
+    }
+}
+
+/// The run-time directory of an environment, if there is one.
+fn directory(run: &Path, uid: u32, name: &EnvName) -> Result<Option<OwnedFd>> {
+    let open = || {
+        let user = root_directory(top_directory(run)?, &uid.to_string(), false)?;
+        root_directory(&user, name.as_str(), false)
+    };
+    match open() {
+        Err(error) if error.errno == Some(Errno::NOENT) => Ok(None),
+        other => other.map(Some),
     }
 }
 

@@ -12,12 +12,13 @@
 
 mod accounts;
 pub mod build;
-mod credentials;
+pub mod credentials;
 mod dev;
 mod ending;
 pub mod error;
 mod front;
 mod handover;
+pub mod held;
 pub mod home;
 pub mod identity;
 mod init;

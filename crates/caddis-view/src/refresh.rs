@@ -39,18 +39,22 @@ impl Overlays {
             Err(_) if instance.has_ended()? => return Ok(None),
             Err(error) => return Err(Error::refused("list", directory, error)),
         };
-        for number in numbers.flatten() {
+        let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+        // In their order, an environment's overlay is followed by the guard below it.
+        let mut numbers: Vec<u32> = numbers.flatten().filter_map(number).collect();
+        numbers.sort_unstable();
+        for number in numbers {
+            let path = format!("{directory}/{number}");
             // Follows the link of the kernel's, which leads to the very mount.
             let flags = OFlags::PATH | OFlags::CLOEXEC;
-            let Ok(held) = openat(CWD, number.path(), flags, Mode::empty()) else {
+            let Ok(held) = openat(CWD, path.as_str(), flags, Mode::empty()) else {
                 continue;
             };
-            let object = || number.path().to_string_lossy().into_owned();
-            let fstype = fstatfs(&held).doing("statfs", object)?;
+            let fstype = fstatfs(&held).doing("statfs", || &path)?;
             if fstype.f_type != OVERLAYFS {
                 continue;
             }
-            let mount = fstatvfs(&held).doing("statvfs", object)?;
+            let mount = fstatvfs(&held).doing("statvfs", || &path)?;
             if mount.f_flag.contains(StatVfsMountFlags::RDONLY) {
                 overlays.guards.push(held);
             } else {
@@ -118,7 +122,10 @@ pub fn refresh(run: &Path, uid: u32, name: &EnvName) -> Result<bool> {
         return Ok(false);
     };
     match overlays.refresh() {
-        Err(_) if instance.has_ended()? => Ok(false),
-        other => other.map(|()| true),
+        Err(_) if instance.has_ended()? => return Ok(false),
+        other => other?,
     }
+    // What a process holds is left: the next session looks for it.
+    Runtime::note_refresh(run, uid, name)?;
+    Ok(true)
 }

@@ -196,7 +196,7 @@ pub(crate) fn view_stands(go: &OwnedFd) -> Result<bool> {
 const READY: &[u8] = b"\x01";
 
 /// Reads a pipe to its end.
-pub(crate) fn read_all(pipe: &OwnedFd) -> Result<Vec<u8>> {
+pub fn read_all(pipe: &OwnedFd) -> Result<Vec<u8>> {
     let mut all = Vec::new();
     let mut buffer = [0_u8; 4096];
     loop {

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, OsStr};
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -306,7 +307,11 @@ fn open_same(from: &OwnedFd, name: &CStr, stat: &Stat) -> std::result::Result<Ow
 }
 
 /// Copies the data of a file, keeping its holes.
-fn copy_data(source: &OwnedFd, target: &OwnedFd, stat: &Stat) -> std::result::Result<(), Errno> {
+pub fn copy_data(
+    source: &OwnedFd,
+    target: &OwnedFd,
+    stat: &Stat,
+) -> std::result::Result<(), Errno> {
     let size = u64::try_from(stat.st_size).unwrap_or(0);
     let mut at = 0;
     while at < size {
@@ -316,25 +321,41 @@ fn copy_data(source: &OwnedFd, target: &OwnedFd, stat: &Stat) -> std::result::Re
             Err(errno) => return Err(errno),
         };
         let end = rustix::fs::seek(source, rustix::fs::SeekFrom::Hole(start))?;
-        let (mut read_at, mut write_at) = (start, start);
-        while read_at < end {
-            let length = usize::try_from(end - read_at)
-                .unwrap_or(usize::MAX)
-                .min(1 << 24);
-            if rustix::fs::copy_file_range(
-                source,
-                Some(&mut read_at),
-                target,
-                Some(&mut write_at),
-                length,
-            )? == 0
-            {
-                break;
-            }
-        }
+        copy_range(source, target, start..end)?;
         at = end;
     }
     rustix::fs::ftruncate(target, size)
+}
+
+/// Copies a part of a file, which ends earlier if the file has become shorter.
+fn copy_range(
+    source: &OwnedFd,
+    target: &OwnedFd,
+    range: Range<u64>,
+) -> std::result::Result<(), Errno> {
+    let (mut read_at, mut write_at) = (range.start, range.start);
+    let mut buffer = Vec::new();
+    while read_at < range.end {
+        let left = usize::try_from(range.end - read_at).unwrap_or(usize::MAX);
+        let (from, to) = (Some(&mut read_at), Some(&mut write_at));
+        match rustix::fs::copy_file_range(source, from, target, to, left.min(1 << 24)) {
+            Ok(0) => break,
+            Ok(_) => {}
+            // Between two file systems of different types.
+            Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::INVAL) => {
+                buffer.resize(left.min(1 << 20), 0);
+                let length = rustix::io::pread(source, &mut buffer[..], read_at)?;
+                if length == 0 {
+                    break;
+                }
+                let written = rustix::io::pwrite(target, &buffer[..length], read_at)?;
+                read_at += u64::try_from(written).unwrap_or(0);
+                write_at = read_at;
+            }
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
 }
 
 fn copy_attributes(source: &OwnedFd, target: &OwnedFd) -> std::result::Result<(), Errno> {

@@ -6,7 +6,8 @@ use crate::host::RUN;
 use crate::sanitise::CallersState;
 use crate::variables::Variables;
 use crate::verbs::config::{Settings, read_settings};
-use crate::{log, output};
+use crate::{log, output, processes};
+use caddis_changes::renew::Renewal;
 use caddis_policy::{EnvName, Policy, View};
 use caddis_sys::Signals;
 use caddis_view::error::words;
@@ -14,7 +15,9 @@ use caddis_view::instance::REMOVED;
 use caddis_view::mountinfo::{self, Mount};
 use caddis_view::session::run as run_session;
 use caddis_view::store::Environments;
-use caddis_view::{Command, Ended, Entrance, Error, Identity, Plan, Runtime, Start, Wish, home};
+use caddis_view::{
+    Command, Ended, Entrance, Error, Identity, Instance, Plan, Runtime, Start, Wish, home,
+};
 use rustix::io::Errno;
 use std::ffi::{CString, OsString};
 use std::io::ErrorKind;
@@ -78,7 +81,7 @@ pub(crate) fn run(
             Some(environments) => environments,
             None => open(policy, &identity)?,
         };
-        let (entrance, warning) =
+        let (entrance, warnings) =
             start_or_join(policy, &identity, &environments, &name, &session, &settings)?;
         let what = if entrance.is_start() { "start" } else { "join" };
         // The directory is not kept open: this process goes on for as long as the session, and holds nothing of
@@ -87,7 +90,7 @@ pub(crate) fn run(
         let note = move || {
             // When it was used last is not worth a session that fails.
             let _ = environments.touch(named);
-            warning.iter().for_each(|warning| output::warn(warning));
+            warnings.iter().for_each(|warning| output::warn(warning));
             log::session(what, uid, named.as_str(), role);
         };
         match run_session(entrance, &identity, &policy.root, &command, note)? {
@@ -138,7 +141,7 @@ fn start_or_join(
     name: &EnvName,
     session: &Session,
     settings: &Settings,
-) -> Result<(Entrance, Option<String>), Error> {
+) -> Result<(Entrance, Vec<String>), Error> {
     let run = Path::new(RUN);
     loop {
         let runtime = Runtime::lock(run, identity.uid, name)?;
@@ -148,7 +151,8 @@ fn start_or_join(
         };
         if let Some(instance) = running {
             if let Some(held) = runtime.join_sessions()? {
-                return Ok((Entrance::join(instance, held), None));
+                let warnings = renew(&runtime, &instance, identity, environments, name)?;
+                return Ok((Entrance::join(instance, held), warnings));
             }
             // Process 1 was killed.
             match runtime.wait_until_gone(&instance) {
@@ -158,6 +162,9 @@ fn start_or_join(
         }
         // Again, under the lock that a removal needs, too.
         environments.create(name)?;
+        if let Some(directory) = environments.open(name)? {
+            caddis_changes::renew::give_back(&directory)?;
+        }
         let (plan, warning) = plan(policy, identity, session)?;
         let start = Start {
             plan: &plan,
@@ -169,10 +176,39 @@ fn start_or_join(
         };
         let begun = start.begin(runtime);
         return match begun {
-            Ok(entrance) => Ok((entrance, warning)),
+            Ok(entrance) => Ok((entrance, warning.into_iter().collect())),
             Err(error) => Err(explained(name, error)),
         };
     }
+}
+
+/// After a refresh, the first session sees to it that it gets the new version of what others still hold. What it has to
+/// say about that is returned: the instance is locked.
+fn renew(
+    runtime: &Runtime,
+    instance: &Instance,
+    identity: &Identity,
+    environments: &Environments,
+    name: &EnvName,
+) -> Result<Vec<String>, Error> {
+    if !runtime.was_refreshed()? {
+        return Ok(Vec::new());
+    }
+    let errors = || -> Result<Vec<Error>, Error> {
+        let Some(directory) = environments.open(name)? else {
+            return Ok(Vec::new());
+        };
+        let Some(renewal) = Renewal::of(instance, identity, &directory)? else {
+            return Ok(Vec::new());
+        };
+        let all = processes::all();
+        let members = processes::of_instance(&all, instance).into_iter();
+        let members: Vec<i32> = members.map(|(process, _)| process.host).collect();
+        renewal.run(&members)
+    };
+    let errors = errors().unwrap_or_else(|error| vec![error]);
+    runtime.refresh_is_dealt_with();
+    Ok(errors.iter().map(Error::to_string).collect())
 }
 
 fn explained(name: &EnvName, error: Error) -> Error {

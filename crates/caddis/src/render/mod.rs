@@ -8,6 +8,7 @@ pub mod json;
 pub mod man;
 pub mod processes;
 pub mod size;
+pub mod stale;
 pub mod style;
 pub mod table;
 pub mod text;

@@ -57,7 +57,7 @@ pub fn as_table(
 }
 
 /// A command line with spaces where the kernel separates arguments by NUL.
-fn spaced(command: &[u8]) -> Vec<u8> {
+pub(super) fn spaced(command: &[u8]) -> Vec<u8> {
     let end = command
         .iter()
         .rposition(|byte| *byte != 0)
@@ -68,8 +68,9 @@ fn spaced(command: &[u8]) -> Vec<u8> {
         .collect()
 }
 
+/// A process as JSON has it.
 #[derive(Serialize)]
-struct Json<'a> {
+pub(super) struct Json<'a> {
     env: &'a str,
     uid: u32,
     pid: u32,
@@ -84,29 +85,29 @@ struct Json<'a> {
     command_encoded: Option<String>,
 }
 
+impl<'a> From<&'a Process> for Json<'a> {
+    fn from(process: &'a Process) -> Self {
+        let command = spaced(&process.command);
+        Json {
+            env: &process.environment,
+            uid: process.uid,
+            pid: process.pid,
+            host_pid: process.host_pid,
+            user: process.user,
+            session: process.session,
+            tty: process.tty.as_deref(),
+            start: process.start,
+            command: String::from_utf8_lossy(&command).into_owned(),
+            command_encoded: std::str::from_utf8(&command)
+                .is_err()
+                .then(|| percent::encode(&command)),
+        }
+    }
+}
+
 /// An array of objects.
 pub fn as_json(list: &[Process]) -> Result<String, Error> {
-    let objects: Vec<Json> = list
-        .iter()
-        .map(|process| {
-            let command = spaced(&process.command);
-            Json {
-                env: &process.environment,
-                uid: process.uid,
-                pid: process.pid,
-                host_pid: process.host_pid,
-                user: process.user,
-                session: process.session,
-                tty: process.tty.as_deref(),
-                start: process.start,
-                command: String::from_utf8_lossy(&command).into_owned(),
-                command_encoded: std::str::from_utf8(&command)
-                    .is_err()
-                    .then(|| percent::encode(&command)),
-            }
-        })
-        .collect();
-    json(&objects)
+    json(&list.iter().map(Json::from).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod policy;
 pub mod ps;
 pub mod refresh;
 mod scope;
+pub mod sessions;
 pub mod stop;
 
 use clap::{Args, Subcommand};
@@ -23,6 +24,7 @@ pub struct Admin {
 enum Command {
     List(list::List),
     Ps(ps::Ps),
+    Sessions(sessions::Sessions),
     Stop(stop::Stop),
     Refresh(refresh::Refresh),
     Policy(policy::Policy),
@@ -31,6 +33,7 @@ enum Command {
 const EXAMPLES: &str = "\
 Examples:
   caddis admin list                    all users' environments
+  caddis admin sessions --stale        who still runs what an update has replaced
   caddis admin stop --user alice       end all that alice runs
   caddis admin policy check            is /etc/caddis/policy.toml in order?";
 
@@ -40,6 +43,7 @@ impl Admin {
         match self.command {
             Command::List(command) => command.run(),
             Command::Ps(command) => command.run(),
+            Command::Sessions(command) => command.run(),
             Command::Stop(command) => command.run(),
             Command::Refresh(command) => command.run(),
             Command::Policy(command) => command.run(),

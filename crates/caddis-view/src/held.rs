@@ -1,0 +1,215 @@
+//! Files of the base that the processes of an environment hold open or mapped, and which of them are outdated: the
+//! administrator has replaced or removed them since, and the old ones live on for as long as they are held.
+//!
+//! Only what the kernel keeps in memory is read (`maps` and `fdinfo` of `/proc/PID`): to ask a file itself could wait
+//! for a server that does not answer.
+
+use crate::error::{Context, Result};
+use crate::instance::Instance;
+use crate::refresh::Overlays;
+use rustix::fs::{AtFlags, CWD, StatxFlags, fstat, makedev, statat, statx};
+use rustix::io::Errno;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// A file of the base that a process holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Held {
+    /// Its path when it was opened, on the host and in the environment, unless its user has renamed a directory.
+    pub path: PathBuf,
+    /// The mount point of the overlay that it is seen through.
+    pub at: PathBuf,
+    /// Its inode number in the base.
+    pub inode: u64,
+}
+
+/// The overlays of an instance, as the kernel names them in what it tells of processes.
+#[derive(Debug)]
+pub struct Layers {
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug)]
+struct Layer {
+    /// Where it is mounted.
+    at: PathBuf,
+    /// The id of the mount of the environment's overlay.
+    mount: u64,
+    /// The device number of the guard.
+    guard: u64,
+}
+
+/// Overlayfs puts the number of the layer into the highest bits of an inode number (`xino=on`, for which at most that
+/// many are needed with the layers of a view). None are set for the upper layer.
+const LAYER_BITS: u64 = 0b111 << 61;
+
+/// A process can have many mappings; those of files are the first ones of each program and library, and of no interest
+/// beyond this many.
+const MOST_LINES: usize = 100_000;
+
+impl Layers {
+    /// Those of `overlays` of `instance`.
+    pub fn of(instance: &Instance, overlays: &Overlays) -> Result<Layers> {
+        let path = format!("/proc/{}/mountinfo", instance.pid.as_raw_nonzero());
+        let table = fs::read(&path).map_err(|error| crate::Error::refused("read", path, error))?;
+        let mounts = crate::mountinfo::parse(&table);
+        let mut layers = Vec::new();
+        for (environment, guard) in overlays.environments.iter().zip(&overlays.guards) {
+            let id = statx(environment, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)
+                .doing("statx", || "an overlay of the environment")?
+                .stx_mnt_id;
+            // One that has found no place in the view.
+            let Some(mount) = mounts.iter().find(|mount| mount.id == id) else {
+                continue;
+            };
+            layers.push(Layer {
+                at: mount.at.clone(),
+                mount: id,
+                guard: fstat(guard).doing("stat", || "a guard")?.st_dev,
+            });
+        }
+        Ok(Layers { layers })
+    }
+
+    /// What the process `pid` of the host holds of the base. Nothing, if it has ended.
+    #[must_use]
+    pub fn held_by(&self, pid: i32) -> BTreeSet<Held> {
+        let mapped = self.mapped(pid).unwrap_or_default();
+        let opened = self.opened(pid).unwrap_or_default();
+        mapped.into_iter().chain(opened).collect()
+    }
+
+    fn mapped(&self, pid: i32) -> std::io::Result<Vec<Held>> {
+        let maps = BufReader::new(fs::File::open(format!("/proc/{pid}/maps"))?);
+        let mut held = Vec::new();
+        for line in maps.split(b'\n').take(MOST_LINES) {
+            let line = line?;
+            let Some((device, inode, path)) = parse_mapping(&line) else {
+                continue;
+            };
+            // The path in the guard, which is mounted nowhere.
+            if let Some(layer) = self.layers.iter().find(|layer| layer.guard == device) {
+                let inside = path.strip_prefix("/").unwrap_or(&path);
+                held.push(Held {
+                    path: layer.at.join(inside),
+                    at: layer.at.clone(),
+                    inode,
+                });
+            }
+        }
+        Ok(held)
+    }
+
+    fn opened(&self, pid: i32) -> std::io::Result<Vec<Held>> {
+        let mut held = Vec::new();
+        for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))?.flatten() {
+            let info = fs::read(entry.path()).unwrap_or_default();
+            let Some((mount, inode)) = parse_fdinfo(&info) else {
+                continue;
+            };
+            let layer = self.layers.iter().find(|layer| layer.mount == mount);
+            let Some(layer) = layer.filter(|_| inode & LAYER_BITS != 0) else {
+                continue;
+            };
+            let number = entry.file_name();
+            let Ok(path) = fs::read_link(Path::new(&format!("/proc/{pid}/fd")).join(number)) else {
+                continue;
+            };
+            held.push(Held {
+                path: without_mark(path),
+                at: layer.at.clone(),
+                inode: inode & !LAYER_BITS,
+            });
+        }
+        Ok(held)
+    }
+}
+
+impl Held {
+    /// The base has another file of that name now, or none.
+    pub fn is_outdated(&self) -> Result<bool> {
+        match statat(CWD, &self.path, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(stat.st_ino & !LAYER_BITS != self.inode),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(true),
+            Err(errno) => Err(errno).doing("stat", || self.path.display()),
+        }
+    }
+}
+
+/// Device, inode and path of a line of `/proc/PID/maps`; see proc_pid_maps(5).
+fn parse_mapping(line: &[u8]) -> Option<(u64, u64, PathBuf)> {
+    let mut fields = line.splitn(6, |byte| *byte == b' ');
+    let device = std::str::from_utf8(fields.nth(3)?).ok()?;
+    let inode = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+    let path = fields.next()?.trim_ascii_start();
+    let (high, low) = device.split_once(':')?;
+    let number = |text| u32::from_str_radix(text, 16).ok();
+    let device = makedev(number(high)?, number(low)?);
+    let path = PathBuf::from(OsStr::from_bytes(path));
+    path.is_absolute()
+        .then(|| (device, inode, without_mark(path)))
+}
+
+/// Mount id and inode of `/proc/PID/fdinfo/N`; see proc_pid_fdinfo(5).
+fn parse_fdinfo(text: &[u8]) -> Option<(u64, u64)> {
+    let text = std::str::from_utf8(text).ok()?;
+    let number = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().parse().ok()
+    };
+    Some((number("mnt_id:")?, number("ino:")?))
+}
+
+/// What is held is called so, and its name, once new sessions have a newer version.
+pub const RENEWED: &str = ".caddis-renewed.";
+
+/// The kernel marks a name that is no longer there.
+fn without_mark(path: PathBuf) -> PathBuf {
+    let Some(bare) = path.as_os_str().as_bytes().strip_suffix(b" (deleted)") else {
+        return path;
+    };
+    let path = PathBuf::from(OsStr::from_bytes(bare));
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    match name.strip_prefix(RENEWED.as_bytes()) {
+        Some(name) => path.with_file_name(OsStr::from_bytes(name)),
+        None => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{major, minor};
+
+    #[test]
+    fn a_mapping_is_read() {
+        let line =
+            b"7f12-7f13 r-xp 00028000 fe:01 5047                       /usr/lib/a b.so (deleted)";
+        let (device, inode, path) = parse_mapping(line).expect("a file");
+        assert_eq!((major(device), minor(device), inode), (0xfe, 1, 5047));
+        assert_eq!(path, Path::new("/usr/lib/a b.so"));
+        assert_eq!(
+            parse_mapping(b"7ffd-7ffe rw-p 00000000 00:00 0        [stack]"),
+            None
+        );
+        assert_eq!(parse_mapping(b"7ffd-7ffe rw-p 00000000 00:00 0 "), None);
+    }
+
+    #[test]
+    fn an_open_file_is_read() {
+        let text = b"pos:\t0\nflags:\t0100000\nmnt_id:\t56\nino:\t9223372036854791143\n";
+        assert_eq!(parse_fdinfo(text), Some((56, 9_223_372_036_854_791_143)));
+        assert_eq!(parse_fdinfo(b"pos:\t0\n"), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic(text: Vec<u8>) {
+            let _ = (parse_mapping(&text), parse_fdinfo(&text));
+        }
+    }
+}
