@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::Host;
-use caddis_tests::Environments;
+use caddis_tests::{Environments, State};
 
 /// What of the base's directory `/opt/d` the environment has to do with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,4 +173,64 @@ fn a_directory_that_is_renamed() {
     let expected = Some("regular file 644 ./dir2/inner old");
     seen_everywhere("mv dir dir2", "./dir2/inner", expected, None);
     seen_everywhere("mv dir dir2", "./dir", None, None);
+}
+
+#[test]
+fn the_processes_inside_notice_nothing_of_a_refresh() {
+    let host = Host::start().unwrap();
+    host.sh(
+        "root",
+        "mkdir -p /opt/d; for i in $(seq 200); do echo $i > /opt/d/$i; done",
+    )
+    .ok();
+    // Reads, writes, copies up, renames, lists, executes, keeps files and a directory open, all the time.
+    let work = "set -e; cd /opt/d; exec 5< 1 6> own; i=0; echo ready; \
+         while [ ! -e /tmp/end ]; do i=$((i+1)); n=$((i % 199 + 2)); \
+         [ $(cat $n) = $n ]; echo $i >&6; echo x > new; mv new new2; rm new2; \
+         [ $(ls | wc -l) -ge 200 ]; cp $n $n.copy; cmp $n $n.copy; rm $n.copy; chmod 640 $n; /bin/true; [ . -ef /opt/d ]; \
+         done; [ $(cat <&5) = 1 ]; [ $(wc -l < own) = $i ]; echo $i rounds";
+    let mut sessions: Vec<_> = ["alice", "bob"]
+        .map(|user| host.caddis(user, &["root", "bash", "-c", work]).spawn())
+        .into();
+    for session in &mut sessions {
+        session.until("ready");
+    }
+    host.sh(
+        "root",
+        "for i in $(seq 300); do caddis admin refresh -q; done",
+    )
+    .ok();
+    for (user, session) in ["alice", "bob"].into_iter().zip(sessions) {
+        host.inside(user, "touch /tmp/end").ok();
+        let ended = session.wait().ok();
+        assert!(ended.stdout.contains(" rounds"), "{ended}");
+    }
+}
+
+#[test]
+fn a_refresh_needs_nothing_of_the_instances_that_it_cannot_have() {
+    let host = Host::start().unwrap();
+    host.sh("root", "echo old > /opt/f").ok();
+    let sessions: Vec<_> = ["alice", "bob"]
+        .map(|user| {
+            let mut session = host.session(user, "cat /opt/f; read -r end");
+            session.until("old");
+            session
+        })
+        .into();
+    host.inside_root("carol", "true").ok();
+    // One of the three is killed, and one of the records is no record.
+    let carol = host.first_process(1002, "default").unwrap();
+    host.sh("root", &format!("kill -9 {carol}; echo nonsense > /run/caddis/1002/default/init; mkdir -p /run/caddis/7/no.thing /run/caddis/x"))
+        .ok();
+    host.sh("root", "echo new > /opt/n; mv /opt/n /opt/f").ok();
+    let said = host.sh("root", "caddis admin refresh").ok();
+    assert_eq!(
+        said.text(),
+        "Refreshed 2 running environments; the veil is as it was."
+    );
+    for user in ["alice", "bob"] {
+        assert_eq!(host.inside(user, "cat /opt/f").text(), "new");
+    }
+    assert!(sessions.iter().all(|session| !session.has_ended()));
 }

@@ -122,11 +122,14 @@ fn a_new_session_sees_the_new_file_that_another_one_holds() {
         "{}",
         scene.stale()
     );
-    // And the one after that.
-    scene.change("echo newer > x; mv x open");
-    assert_eq!(scene.seen("cat open"), "newer");
+    // And the one after that; the administrator keeps the former one.
+    scene.change("mv open open.old; echo newer > open");
+    assert_eq!(scene.seen("cat open open.old"), "newer\nnew");
     scene.holder_notices_nothing();
-    assert_eq!(scene.host.inside("bob", "cat /opt/d/open").text(), "newer");
+    scene.change("echo newest > x; mv x open");
+    assert_eq!(scene.seen("cat open"), "newest");
+    scene.holder_notices_nothing();
+    assert_eq!(scene.host.inside("bob", "cat /opt/d/open").text(), "newest");
     scene.nothing_is_left();
 }
 
@@ -160,6 +163,15 @@ fn a_new_session_sees_the_link_that_a_file_has_become() {
     scene.holder_notices_nothing();
     scene.change("echo new > x; mv x other; ln -sf program open");
     assert_eq!(scene.seen("readlink open"), "program");
+    scene.nothing_is_left();
+}
+
+#[test]
+fn a_file_that_is_kept_under_another_name_is_renewed_as_well() {
+    let mut scene = Scene::new();
+    scene.change("mv open open.old; echo new > open");
+    assert_eq!(scene.seen("cat open open.old"), "new\nold");
+    scene.holder_notices_nothing();
     scene.nothing_is_left();
 }
 

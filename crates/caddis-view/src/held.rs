@@ -7,7 +7,7 @@
 use crate::error::{Context, Result};
 use crate::instance::Instance;
 use crate::refresh::Overlays;
-use rustix::fs::{AtFlags, CWD, StatxFlags, fstat, makedev, statat, statx};
+use rustix::fs::{AtFlags, CWD, Stat, StatxFlags, fstat, makedev, statat, statx};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -130,10 +130,16 @@ impl Layers {
 }
 
 impl Held {
+    /// Whether `stat` is about that file, as seen through any overlay.
+    #[must_use]
+    pub fn is(&self, stat: &Stat) -> bool {
+        stat.st_ino & !LAYER_BITS == self.inode
+    }
+
     /// The base has another file of that name now, or none.
     pub fn is_outdated(&self) -> Result<bool> {
         match statat(CWD, &self.path, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(stat.st_ino & !LAYER_BITS != self.inode),
+            Ok(stat) => Ok(!self.is(&stat)),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(true),
             Err(errno) => Err(errno).doing("stat", || self.path.display()),
         }

@@ -21,7 +21,8 @@ use caddis_view::{Error, Identity, Instance, Result};
 use list::{Entry, List};
 pub use mark::Mark;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readlinkat, statat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, readlinkat,
+    statat,
 };
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
@@ -145,10 +146,12 @@ impl<'a> Renewal<'a> {
         let Some((directory, name, shown)) = self.as_container_root(place).map_err(failed)? else {
             return Ok(());
         };
-        // A file without any name: one that its user has moved there is not meant.
-        let gone = shown.is_some_and(|shown| shown.st_nlink == 0)
-            && outdated.iter().any(|held| held.path == entry.path);
-        if mark.is_none() && !gone {
+        // The user has nothing to do with this name, and the base has another file of it: what shows is old.
+        let old = |shown: &Stat| {
+            let mut held = outdated.iter().filter(|held| held.path == entry.path);
+            held.any(|held| held.is(shown) || shown.st_nlink == 0)
+        };
+        if mark.is_none() && !shown.as_ref().is_some_and(old) {
             return Ok(());
         }
         // Before there is something that it has to name.
