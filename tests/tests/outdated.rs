@@ -2,7 +2,7 @@
 //! holds them is told, those who hold them notice nothing, and new sessions see the new ones.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use caddis_lab::{Host, HostChild};
+use caddis_lab::{FileSystem, Host, HostChild};
 use caddis_tests::{Environments, State};
 
 /// A host on which alice's session holds `/opt/d/open` and runs `/opt/d/program`.
@@ -259,4 +259,36 @@ fn a_session_that_is_killed_while_it_renews_loses_nothing() {
     assert!(killed > 20, "{killed}");
     assert!(scene.host.first_process(1000, "default").is_some());
     scene.nothing_is_left();
+}
+
+#[test]
+fn other_file_systems_of_the_base_are_renewed_as_well() {
+    for kind in [FileSystem::Xfs, FileSystem::Btrfs] {
+        let host = Host::builder()
+            .disk("/data/disk", kind, "400M")
+            .start()
+            .unwrap();
+        let text = host.sh(
+            "root",
+            "cd /data/disk; mkdir d; echo old > d/f; cp /usr/bin/sleep d/program",
+        );
+        text.ok();
+        let mut session = host.session(
+            "alice",
+            "exec 5< /data/disk/d/f; /data/disk/d/program 1000 & echo ready; read -r end",
+        );
+        session.until("ready");
+        host.sh("root", "cd /data/disk/d; echo new > x; mv x f; cp program x; echo >> x; mv x program; caddis admin refresh -q")
+            .ok();
+        let stale = host.sh("root", "caddis admin sessions --stale").ok();
+        let program = "/data/disk/d/program  /data/disk/d/f /data/disk/d/program\n";
+        assert!(stale.stdout.contains(program), "{kind:?} {stale}");
+        let seen = "cat /data/disk/d/f; cmp -s /data/disk/d/program /usr/bin/sleep || echo differs";
+        assert_eq!(
+            host.inside("alice", seen).text(),
+            "new\ndiffers",
+            "{kind:?}"
+        );
+        assert!(!session.has_ended());
+    }
 }
