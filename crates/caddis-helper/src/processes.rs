@@ -2,8 +2,8 @@
 
 use crate::output::encode;
 use caddis_policy::{EnvName, IdRange};
-use caddis_view::Instance;
 use caddis_view::process::Stat;
+use caddis_view::{Identity, Instance};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -48,13 +48,30 @@ impl Process {
 }
 
 /// All processes of the host, by their id.
+#[must_use]
 pub fn all() -> BTreeMap<i32, Process> {
+    that(|_| true)
+}
+
+/// Those that may be in an environment of `identity`'s, which is a fraction of the work on a busy host.
+#[must_use]
+pub fn of_user(identity: &Identity) -> BTreeMap<i32, Process> {
+    that(|pid| {
+        let owner = fs::metadata(format!("/proc/{pid}")).map(|metadata| metadata.uid());
+        let inner = |uid: u32| (0..=0xffff).contains(&uid.wrapping_sub(identity.range.uid_start));
+        // What is not dumpable seems to be root's; see proc(5).
+        owner.is_ok_and(|uid| uid == 0 || uid == identity.uid || inner(uid))
+    })
+}
+
+fn that(wanted: impl Fn(i32) -> bool) -> BTreeMap<i32, Process> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return BTreeMap::new();
     };
     entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| wanted(*pid))
         .filter_map(|pid| Some((pid, read(pid)?)))
         .collect()
 }
