@@ -30,7 +30,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use swap::{Base, swap};
+use swap::{Base, beside, swap};
 use upper::{Own, clear, own, take_away};
 
 /// Renews names of a running instance.
@@ -153,6 +153,11 @@ impl<'a> Renewal<'a> {
         };
         if mark.is_none() && !shown.as_ref().is_some_and(old) {
             return Ok(());
+        }
+        // What is not on the list is the user's, and is not cleared away later.
+        let taken = || statat(&directory, beside(name), AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        if former.is_none() && self.as_container_root(|| Ok(taken())).map_err(failed)? {
+            return Err(failed(Errno::EXIST));
         }
         // Before there is something that it has to name.
         list.entries.insert(entry.clone(), base.kind());
