@@ -13,6 +13,7 @@ pub mod host;
 mod inside;
 mod log;
 pub mod output;
+mod plan;
 pub mod processes;
 mod sanitise;
 mod variables;

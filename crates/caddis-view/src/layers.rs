@@ -119,13 +119,13 @@ pub fn guard(identity: &Identity, empty: &str, lower: &str) -> Result<OwnedFd> {
 /// back to a read-only overlay where the creator cannot own files in the upper layer.
 pub fn environment(
     identity: &Identity,
-    lowers: &[&str],
+    lowers: &[String],
     upper: &str,
     work: &str,
     flags: MountAttrFlags,
 ) -> Result<OwnedFd> {
     let mut options = vec![("source", "caddis")];
-    options.extend(lowers.iter().map(|lower| ("lowerdir+", *lower)));
+    options.extend(lowers.iter().map(|lower| ("lowerdir+", lower.as_str())));
     options.extend([
         ("upperdir", upper),
         ("workdir", work),
