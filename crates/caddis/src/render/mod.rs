@@ -1,6 +1,7 @@
 //! Rendering: values in, text out. Nothing here asks the system for anything.
 
 pub mod age;
+pub mod changes;
 pub mod checks;
 pub mod completion;
 pub mod environments;
