@@ -11,7 +11,14 @@ fn probe() {
         .ok();
     host.inside_root("alice", "cd /opt; echo more >> d/f; chmod 600 d/sub/g; rm d/l; ln -s g d/l; rm -r gone; mv move moved; echo zz > moved/z; rm -r opq; mkdir opq; echo 2 > opq/b; echo n > opq/n; rm d/t; mkdir d/t; touch d/t/in; mkdir -p /new/dir; printf 'odd' > $'/new/dir/a\\n\\xff'; mv moved/deep /new/; touch d/sh; rm -r /home/* ; id > /etc/hostname; mv /srv/proj /srv/proj2; mv /srv/proj2 /srv/proj; echo own > /opt/d/sh").ok();
     host.sh("root", "sleep 0.1; echo later > /opt/d/sh").ok();
-    for form in [&["diff"][..], &["diff", "--json"], &["diff", "--patch"], &["diff", "--stat"], &["diff", "--name-only"], &["diff", "/opt/opq", "/new/dir", "/opt/gone/x"]] {
+    for form in [
+        &["diff"][..],
+        &["diff", "--json"],
+        &["diff", "--patch"],
+        &["diff", "--stat"],
+        &["diff", "--name-only"],
+        &["diff", "/opt/opq", "/new/dir", "/opt/gone/x"],
+    ] {
         println!("{}", host.caddis("alice", form).run());
     }
     println!("{}", host.sh("root", "caddis diff --user alice /opt; cd /var/lib/caddis/env/1000/default; find @ -printf '%M %u:%g %p %l\n'; getfattr -dR -m - -e text .").stdout);

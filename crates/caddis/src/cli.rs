@@ -48,6 +48,7 @@ pub enum Command {
     Stop(commands::stop::Stop),
     Config(commands::config::Config),
     Diff(commands::diff::Diff),
+    Status(commands::status::StatusOf),
     Doctor(commands::doctor::Doctor),
     Admin(commands::admin::Admin),
     Generate(commands::generate::Generate),

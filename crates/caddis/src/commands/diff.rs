@@ -104,8 +104,12 @@ impl Diff {
     fn show(&self, changes: &mut Changes, output: &mut Output, look: Look) -> Result<usize, Error> {
         let mut count = 0;
         let (mut objects, mut rows) = (Vec::new(), Vec::new());
-        while let Some(change) = changes.next()? {
+        let on_terminal = std::io::stdout().is_terminal();
+        while let Some(mut change) = changes.next()? {
             count += 1;
+            if on_terminal {
+                patch::make_harmless(&mut change);
+            }
             match self.form() {
                 Form::Json => objects.push(json::Object::from(&change)),
                 Form::Stat => rows.push(stat::Row::of(&change)),

@@ -15,6 +15,7 @@ mod question;
 pub mod remove;
 pub mod root;
 pub mod run;
+pub mod status;
 pub mod stop;
 mod target;
 
@@ -34,6 +35,7 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
         Command::Stop(command) => command.run(),
         Command::Config(command) => command.run(),
         Command::Diff(command) => command.run(),
+        Command::Status(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Admin(command) => command.run(),
         Command::Generate(command) => command.run(),

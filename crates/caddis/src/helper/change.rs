@@ -36,6 +36,16 @@ pub struct Side {
     pub content: Content,
 }
 
+impl Content {
+    /// As git decides: a NUL byte near the beginning.
+    pub fn is_binary(&self) -> bool {
+        match self {
+            Self::Bytes(bytes) => bytes.iter().take(8000).any(|byte| *byte == 0),
+            _ => false,
+        }
+    }
+}
+
 /// What something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -9,6 +9,7 @@ pub mod json;
 pub mod man;
 pub mod processes;
 pub mod size;
+pub mod status;
 pub mod style;
 pub mod table;
 pub mod text;

@@ -89,7 +89,7 @@ pub fn as_json(list: &[Process]) -> Result<String, Error> {
     let objects: Vec<Json> = list
         .iter()
         .map(|process| {
-            let command = spaced(&process.command);
+            let (command, command_encoded) = percent::text(&spaced(&process.command));
             Json {
                 env: &process.environment,
                 uid: process.uid,
@@ -99,10 +99,8 @@ pub fn as_json(list: &[Process]) -> Result<String, Error> {
                 session: process.session,
                 tty: process.tty.as_deref(),
                 start: process.start,
-                command: String::from_utf8_lossy(&command).into_owned(),
-                command_encoded: std::str::from_utf8(&command)
-                    .is_err()
-                    .then(|| percent::encode(&command)),
+                command,
+                command_encoded,
             }
         })
         .collect();

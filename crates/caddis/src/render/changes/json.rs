@@ -51,18 +51,10 @@ impl From<&Side> for Entry {
     }
 }
 
-/// The bytes as text, and encoded where text cannot hold them.
-fn text(bytes: &[u8]) -> (String, Option<String>) {
-    let encoded = std::str::from_utf8(bytes)
-        .is_err()
-        .then(|| percent::encode(bytes));
-    (String::from_utf8_lossy(bytes).into_owned(), encoded)
-}
-
 impl From<&Change> for Object {
     fn from(change: &Change) -> Self {
-        let (path, path_encoded) = text(&change.path);
-        let (from, from_encoded) = change.from.as_deref().map(text).unzip();
+        let (path, path_encoded) = percent::text(&change.path);
+        let (from, from_encoded) = change.from.as_deref().map(percent::text).unzip();
         Self {
             change: change.letters.clone(),
             path,

@@ -72,14 +72,32 @@ fn one(change: &Change, old: Option<&Side>, new: Option<&Side>, look: Look) -> V
 pub fn text(side: Option<&Side>) -> Option<&[u8]> {
     match side.map(|side| &side.content) {
         None => Some(b""),
-        Some(Content::Bytes(bytes)) if !is_binary(bytes) => Some(bytes),
+        Some(Content::Bytes(bytes)) if side.is_some_and(|side| !side.content.is_binary()) => {
+            Some(bytes)
+        }
         Some(_) => None,
     }
 }
 
-/// As git decides: a NUL byte near the beginning.
-fn is_binary(bytes: &[u8]) -> bool {
-    bytes.iter().take(8000).any(|byte| *byte == 0)
+/// For a terminal: text in which nothing can move the cursor or worse. What was written to a file inside may be meant
+/// for the eyes of an administrator.
+pub fn make_harmless(change: &mut Change) {
+    let sides = change.old.iter_mut().chain(&mut change.new);
+    for content in sides.map(|side| &mut side.content) {
+        if content.is_binary() {
+            continue;
+        }
+        if let Content::Bytes(bytes) = content {
+            let kept = |byte: &u8| *byte == b'\n' || *byte == b'\t';
+            let parts = bytes.chunk_by(|one, next| kept(one) == kept(next));
+            *bytes = parts
+                .flat_map(|part| match part.first().is_some_and(kept) {
+                    true => part.to_vec(),
+                    false => shown(part).into_bytes(),
+                })
+                .collect();
+        }
+    }
 }
 
 fn not_shown(a: &str, b: &str, old: Option<&Side>, new: Option<&Side>) -> String {

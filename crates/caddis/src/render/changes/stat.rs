@@ -31,7 +31,7 @@ impl Row {
             .any(|side| side.content != Content::None);
         let size = |side: Option<&crate::helper::Side>| side.map_or(0, |side| side.size);
         let count = match (text(old), text(new)) {
-            _ if !has_content => Count::Words(change.letters.clone()),
+            _ if !has_content || change.letters == "T" => Count::Words(change.letters.clone()),
             _ if change.letters == "P" => Count::Lines(0, 0),
             (Some(before), Some(after)) => {
                 let (added, removed) = Compared::new(before, after).counts();
