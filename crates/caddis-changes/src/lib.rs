@@ -1,9 +1,24 @@
 //! The changes of an environment as data: what its upper layers say, compared with what lies below.
 //!
+//! Read it in this order: [`layer`] (how overlayfs marks its upper layers), [`entry`] and [`change`] (what is told),
+//! `walk` (the comparison), `trail` (how it goes deep without keeping everything open).
+//!
 //! The names and the content in there are the user's: everything is opened by descriptor, never through a link.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod attributes;
+pub mod change;
+pub mod content;
+pub mod entry;
 pub mod layer;
 pub mod renew;
+mod selection;
+mod trail;
+mod walk;
+
+pub use change::{Change, What};
+pub use entry::{Entry, Name};
+pub use selection::Selection;
+pub use walk::{Stop, walk};

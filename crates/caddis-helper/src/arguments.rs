@@ -5,7 +5,7 @@ use caddis_policy::EnvName;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 /// What is asked, and for whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +67,21 @@ pub enum Verb {
         /// What to show or change.
         setting: Setting,
     },
+    /// Tell what was changed in an environment.
+    Diff(Diff),
     /// Check the host.
     Check,
+}
+
+/// Which changes to tell, and how much of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diff {
+    /// The environment; `None`: "default".
+    pub name: Option<EnvName>,
+    /// Also what is in files.
+    pub content: bool,
+    /// Only there; nowhere in particular if empty.
+    pub paths: Vec<PathBuf>,
 }
 
 /// A session to start.
@@ -143,6 +156,7 @@ struct Parts {
     own_terminal: bool,
     stack: Option<u64>,
     dry_run: bool,
+    content: bool,
     operands: Vec<OsString>,
     command: Vec<OsString>,
 }
@@ -171,12 +185,13 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
         "ps" => (&["--all"], 0..=1),
         "stop" => (&["--every", "--all"], 0..=1),
         "config" => (&[], 1..=2),
+        "diff" => (&["--env", "--content"], 0..=0),
         "check" => (&[], 0..=0),
         other => return Err(wrong(format!("there is no verb {}", quoted(other)))),
     };
     let mut parts = Parts::default();
     while let Some(argument) = arguments.next() {
-        if argument == "--" && verb == "session" {
+        if argument == "--" && ["session", "diff"].contains(&verb.as_str()) {
             parts.command = arguments.by_ref().collect();
             break;
         }
@@ -230,6 +245,7 @@ impl Parts {
             "--every" => self.every = true,
             "--all" => self.everybody = true,
             "--ctty" => self.own_terminal = true,
+            "--content" => self.content = true,
             "--stack" => {
                 let bytes = text(value()?)?.parse();
                 self.stack =
@@ -277,6 +293,15 @@ impl Parts {
                 name: required(one()?)?,
                 setting: operands.next().map_or(Ok(Setting::ShowAll), setting)?,
             },
+            "diff" => Verb::Diff(Diff {
+                name: self.env,
+                content: self.content,
+                paths: self
+                    .command
+                    .into_iter()
+                    .map(plain_path)
+                    .collect::<Result<_, _>>()?,
+            }),
             _ => Verb::Check,
         };
         Ok(Request {
@@ -332,6 +357,19 @@ fn path(option: &str, value: OsString) -> Result<PathBuf, ArgumentError> {
             "{option} {}: an absolute path of less than 4096 bytes is wanted",
             quoted(value)
         )))
+    }
+}
+
+/// A path that names the way to a place, not back from it.
+fn plain_path(value: OsString) -> Result<PathBuf, ArgumentError> {
+    let path = path("PATH", value)?;
+    let plain = path
+        .components()
+        .all(|component| !matches!(component, Component::ParentDir));
+    if plain {
+        Ok(path)
+    } else {
+        Err(wrong(format!("PATH {}: it has \"..\" in it", quoted(path))))
     }
 }
 

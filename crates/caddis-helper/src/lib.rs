@@ -13,6 +13,7 @@ pub mod host;
 mod inside;
 mod log;
 pub mod output;
+mod plan;
 pub mod processes;
 mod sanitise;
 mod variables;
@@ -68,6 +69,10 @@ pub fn run() -> u8 {
 fn on_host(request: Request, state: CallersState) -> Result<u8, Error> {
     let policy = host::policy()?;
     let whom = caller::Whom::of(&request)?;
+    // It holds nothing that others wait for, so the caller may end it as any program of theirs.
+    if let Verb::Diff(diff) = &request.verb {
+        return verbs::diff::run(&policy, &whom, diff);
+    }
     let mask = caller::out_of_reach()?;
     match request.verb {
         Verb::Session(session) => verbs::session::run(&policy, &whom, session, state, mask),
@@ -77,6 +82,7 @@ fn on_host(request: Request, state: CallersState) -> Result<u8, Error> {
         Verb::Ps { name } => verbs::ps::run(&policy, &whom, name.as_ref()),
         Verb::Stop { name } => verbs::stop::run(&policy, &whom, name.as_ref()),
         Verb::Config { name, setting } => verbs::config::run(&policy, &whom, &name, &setting),
+        Verb::Diff(diff) => verbs::diff::run(&policy, &whom, &diff),
         Verb::Check => verbs::check::run(&policy, &whom),
     }
 }

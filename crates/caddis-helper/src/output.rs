@@ -63,6 +63,12 @@ pub fn plain(text: &str) {
 /// Percent-encodes what is not printable ASCII.
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
+    encode_into(&mut text, bytes);
+    text
+}
+
+/// The same, at the end of a text.
+pub fn encode_into(text: &mut String, bytes: &[u8]) {
     for byte in bytes {
         match byte {
             b'%' | 0..0x20 | 0x7f.. => {
@@ -71,7 +77,6 @@ pub fn encode(bytes: &[u8]) -> String {
             other => text.push(char::from(*other)),
         }
     }
-    text
 }
 
 #[cfg(test)]

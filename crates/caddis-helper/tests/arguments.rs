@@ -4,7 +4,7 @@
 
 mod invariants;
 
-use caddis_helper::arguments::{Request, Role, Session, Setting, Target, Verb, parse};
+use caddis_helper::arguments::{Diff, Request, Role, Session, Setting, Target, Verb, parse};
 use caddis_policy::EnvName;
 use invariants::{arguments, check, said};
 use proptest::collection::vec;
@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 /// All words that mean something, and some that nearly do.
 const WORDS: &[&str] = &[
@@ -24,6 +24,7 @@ const WORDS: &[&str] = &[
     "ps",
     "stop",
     "config",
+    "diff",
     "check",
     "--for",
     "--name",
@@ -86,6 +87,7 @@ const OPTIONS: &[&str] = &[
     "--force",
     "--all",
     "--every",
+    "--content",
 ];
 
 /// Any argument that the kernel hands over: bytes without a NUL.
@@ -158,6 +160,25 @@ fn config() -> impl Strategy<Value = Verb> {
     (name(), setting).prop_map(|(name, setting)| Verb::Config { name, setting })
 }
 
+/// A path without a way back.
+fn plain_path() -> impl Strategy<Value = PathBuf> {
+    path().prop_filter("no way back", |path| {
+        !path.components().any(|part| part == Component::ParentDir)
+    })
+}
+
+fn diff() -> impl Strategy<Value = Verb> {
+    (option::of(name()), any::<bool>(), vec(plain_path(), 0..4)).prop_map(
+        |(name, content, paths)| {
+            Verb::Diff(Diff {
+                name,
+                content,
+                paths,
+            })
+        },
+    )
+}
+
 /// Any request that can be made, and whether it is for everybody.
 fn verb() -> impl Strategy<Value = (Verb, bool)> {
     let only_own = prop_oneof![
@@ -165,6 +186,7 @@ fn verb() -> impl Strategy<Value = (Verb, bool)> {
         1 => (name(), option::of(name())).prop_map(|(name, from)| Verb::New { name, from }),
         1 => (vec(name(), 1..4), any::<bool>()).prop_map(|(names, force)| Verb::Remove { names, force }),
         1 => config(),
+        1 => diff(),
         1 => Just(Verb::Check),
         1 => name().prop_map(|name| Verb::Stop { name: Some(name) }),
     ];
@@ -242,11 +264,22 @@ proptest! {
         prop_assert_eq!(parse(words).unwrap(), request(command));
     }
 
-    /// No verb but `session` has a command.
+    /// Every operand of `diff` is a path from the top that does not lead back.
+    #[test]
+    fn paths_to_compare_are_plain_or_refused(paths in vec(prop_oneof![path().prop_map(OsString::from), word()], 0..4)) {
+        let plain = |word: &OsString| {
+            let path = PathBuf::from(word);
+            path.is_absolute() && !path.components().any(|part| part == Component::ParentDir)
+        };
+        let words = ["diff", "--"].map(OsString::from).into_iter().chain(paths.iter().cloned());
+        prop_assert_eq!(check(&words.collect::<Vec<_>>()).is_ok(), paths.iter().all(plain));
+    }
+
+    /// No verb but `session` has a command, and none but `diff` paths.
     #[test]
     fn two_dashes_are_refused_elsewhere(verb in verb(), at: Index) {
         // Where it is no option's value.
-        if matches!(verb.0, Verb::Session(_) | Verb::New { from: Some(_), .. }) {
+        if matches!(verb.0, Verb::Session(_) | Verb::Diff(_) | Verb::New { from: Some(_), .. }) {
             return Ok(());
         }
         let mut words = said(&Request { verb: verb.0, target: None, login: None, everybody: verb.1 });
@@ -265,6 +298,7 @@ proptest! {
         let own: &[&str] = match verb {
             "session" => &["--env", "--as", "--home", "--shell", "--cwd", "--ctty", "--stack", "--dry-run", "--"],
             "new" => &["--from"],
+            "diff" => &["--env", "--content", "--"],
             "remove" => &["--force"],
             "list" | "ps" => &["--all"],
             "stop" => &["--all", "--every"],

@@ -115,17 +115,36 @@ pub fn guard(identity: &Identity, empty: &str, lower: &str) -> Result<OwnedFd> {
     })
 }
 
+/// What an environment would be without its changes: its layers below, read-only. Its creator is the
+/// environment's, so that both show the same.
+pub fn without_changes(identity: &Identity, lowers: &[String]) -> Result<OwnedFd> {
+    let mut options = vec![("source", "caddis-below")];
+    options.extend(lowers.iter().map(|lower| ("lowerdir+", lower.as_str())));
+    let flags = MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_RDONLY;
+    new_filesystem("overlay", &options, flags, |create| {
+        as_container_root(identity, create)
+    })
+}
+
+fn as_container_root<T>(
+    identity: &Identity,
+    action: impl FnOnce() -> std::result::Result<T, Errno>,
+) -> std::result::Result<T, Errno> {
+    let all = capabilities(None)?.permitted;
+    with_credentials(identity.host_uid(0), identity.host_gid(0), all, action)
+}
+
 /// The environment's overlay. Its creator has container root's host id, because the kernel falls
 /// back to a read-only overlay where the creator cannot own files in the upper layer.
 pub fn environment(
     identity: &Identity,
-    lowers: &[&str],
+    lowers: &[String],
     upper: &str,
     work: &str,
     flags: MountAttrFlags,
 ) -> Result<OwnedFd> {
     let mut options = vec![("source", "caddis")];
-    options.extend(lowers.iter().map(|lower| ("lowerdir+", *lower)));
+    options.extend(lowers.iter().map(|lower| ("lowerdir+", lower.as_str())));
     options.extend([
         ("upperdir", upper),
         ("workdir", work),
@@ -139,14 +158,11 @@ pub fn environment(
         // Whatever the kernel was built with.
         ("metacopy", "off"),
     ]);
-    let all = capabilities(None)
-        .doing("capget", || "of the helper")?
-        .permitted;
     new_filesystem(
         "overlay",
         &options,
         MountAttrFlags::MOUNT_ATTR_NODEV | flags,
-        |create| with_credentials(identity.host_uid(0), identity.host_gid(0), all, create),
+        |create| as_container_root(identity, create),
     )
     .map_err(|error| {
         error.hint(

@@ -3,7 +3,7 @@
 //! A request walks through the files in this order: [`mountinfo`] (the host's mounts, as data),
 //! [`plan`] (what to build, as data), [`start`] (user namespace and process 1), `init` (process 1:
 //! builds through [`build`], then reaps), [`instance`] (what runs, and who may join), [`session`]
-//! (a command inside). [`store`] keeps environments on disk.
+//! (a command inside). [`store`] keeps environments on disk; [`below`] shows what they are without their changes.
 //!
 //! Everything but the first two needs root, and is for the setuid helper alone.
 
@@ -11,6 +11,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod accounts;
+pub mod below;
 pub mod build;
 pub mod credentials;
 mod dev;

@@ -8,7 +8,7 @@ use crate::front;
 use crate::identity::Identity;
 use crate::layers::{clone_mount, environment, guard};
 use crate::memory::Memory;
-use crate::plan::{Overlay, Step};
+use crate::plan::{Overlay, Plan, Step};
 use crate::store::layer_directories;
 use caddis_sys::MountAttr;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
@@ -31,21 +31,7 @@ pub(crate) struct Sources {
 
 /// Opens the sources of a plan.
 pub(crate) fn open_sources(materials: &Materials<'_>) -> Result<Sources> {
-    let Identity { uid, gid, .. } = *materials.identity;
-    let open = |path: &Path, directory: bool| {
-        let mut flags = OFlags::PATH | OFlags::CLOEXEC;
-        if directory {
-            flags |= OFlags::DIRECTORY;
-        }
-        openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS).ok()
-    };
-    let sources = with_credentials(uid, gid, CapabilitySet::empty(), || {
-        let overlays = materials
-            .plan
-            .overlays
-            .iter()
-            .map(|overlay| open(&overlay.at, true))
-            .collect();
+    as_user(materials.identity, || {
         let steps = materials
             .plan
             .steps
@@ -57,13 +43,36 @@ pub(crate) fn open_sources(materials: &Materials<'_>) -> Result<Sources> {
                 _ => None,
             })
             .collect();
-        Ok(Sources {
-            overlays,
+        Sources {
+            overlays: bases(materials.plan),
             steps,
             devices: dev::open_sources(&materials.policy.devices),
-        })
-    });
-    sources.doing("take the ids of", || format!("user {uid}"))
+        }
+    })
+}
+
+/// Opens only what the overlays of a plan are made of.
+pub(crate) fn open_bases(plan: &Plan, identity: &Identity) -> Result<Vec<Option<OwnedFd>>> {
+    as_user(identity, || bases(plan))
+}
+
+fn bases(plan: &Plan) -> Vec<Option<OwnedFd>> {
+    let overlays = plan.overlays.iter();
+    overlays.map(|overlay| open(&overlay.at, true)).collect()
+}
+
+fn open(path: &Path, directory: bool) -> Option<OwnedFd> {
+    let mut flags = OFlags::PATH | OFlags::CLOEXEC;
+    if directory {
+        flags |= OFlags::DIRECTORY;
+    }
+    openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS).ok()
+}
+
+fn as_user<T>(identity: &Identity, action: impl FnOnce() -> T) -> Result<T> {
+    let Identity { uid, gid, .. } = *identity;
+    with_credentials(uid, gid, CapabilitySet::empty(), || Ok(action()))
+        .doing("take the ids of", || format!("user {uid}"))
 }
 
 /// A file system of the base as the environment sees it.
@@ -99,16 +108,45 @@ fn merged(
     source: &OwnedFd,
     read_only: &MountAttr<'_>,
 ) -> Result<Merged> {
-    let on = |error: Error| Error {
-        object: format!("{} ({})", overlay.at.display(), error.object),
-        ..error
-    };
+    let identity = materials.identity;
+    let Lowers { names, guard } = lowers(identity, memory, index, overlay, source, read_only)?;
+    let (upper, work) = layer_directories(&materials.environment, &overlay.at)?;
+    let mut flags = MountAttrFlags::empty();
+    flags.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, overlay.noexec);
+    flags.set(MountAttrFlags::MOUNT_ATTR_NOSUID, overlay.nosuid);
+    let environment = environment(
+        identity,
+        &names,
+        &format!("env/{upper}"),
+        &format!("env/{work}"),
+        flags,
+    )
+    .map_err(|error| on(overlay, error))?;
+    Ok(Merged { environment, guard })
+}
+
+/// What lies below the changes.
+pub(crate) struct Lowers {
+    /// Where the layers are mounted in the working directory, the uppermost first; the last one is the guard.
+    pub(crate) names: Vec<String>,
+    pub(crate) guard: OwnedFd,
+}
+
+/// Guard, veil and front of one file system of the base.
+pub(crate) fn lowers(
+    identity: &Identity,
+    memory: &Memory,
+    index: usize,
+    overlay: &Overlay,
+    source: &OwnedFd,
+    read_only: &MountAttr<'_>,
+) -> Result<Lowers> {
     let base_name = format!("base{index}");
     let guard_name = format!("guard{index}");
     memory.directory(&base_name, 0o755)?;
     memory.directory(&guard_name, 0o755)?;
     let base = clone_mount(source, false, read_only)
-        .map_err(on)
+        .map_err(|error| on(overlay, error))
         .map_err(|error| {
             error.hint(
                 "the file system cannot be id-mapped; name its mount point under `view.shared` or \
@@ -116,38 +154,30 @@ fn merged(
             )
         })?;
     memory.attach(&base, &base_name)?;
-    let guard = guard(materials.identity, "empty", &base_name).map_err(on)?;
+    let guard = guard(identity, "empty", &base_name).map_err(|error| on(overlay, error))?;
     memory.attach(&guard, &guard_name)?;
 
-    let mut lowers = Vec::new();
+    let mut names = Vec::new();
     let front_name = format!("front{index}");
     if !overlay.front.is_empty() {
-        front::build(&front_name, overlay, materials.identity)?;
-        lowers.push(front_name.as_str());
+        front::build(&front_name, overlay, identity)?;
+        names.push(front_name);
     }
     let relative = overlay.at.strip_prefix("/").unwrap_or(&overlay.at);
-    let veil = Path::new("veil")
-        .join(relative)
-        .to_string_lossy()
-        .into_owned();
-    let veil = veil.trim_end_matches('/');
-    if rustix::fs::lstat(veil)
+    let veil = Path::new("veil").join(relative);
+    let veil = veil.to_string_lossy().trim_end_matches('/').to_owned();
+    if rustix::fs::lstat(veil.as_str())
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
     {
-        lowers.push(veil);
+        names.push(veil);
     }
-    lowers.push(&guard_name);
-    let (upper, work) = layer_directories(&materials.environment, &overlay.at)?;
-    let mut flags = MountAttrFlags::empty();
-    flags.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, overlay.noexec);
-    flags.set(MountAttrFlags::MOUNT_ATTR_NOSUID, overlay.nosuid);
-    let environment = environment(
-        materials.identity,
-        &lowers,
-        &format!("env/{upper}"),
-        &format!("env/{work}"),
-        flags,
-    )
-    .map_err(on)?;
-    Ok(Merged { environment, guard })
+    names.push(guard_name);
+    Ok(Lowers { names, guard })
+}
+
+fn on(overlay: &Overlay, error: Error) -> Error {
+    Error {
+        object: format!("{} ({})", overlay.at.display(), error.object),
+        ..error
+    }
 }

@@ -3,10 +3,10 @@
 
 use crate::error::{Context, Result};
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, Timespec, Timestamps,
-    XattrFlags, chownat, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, futimens,
-    ioctl_ficlone, linkat, mkdirat, mknodat, openat, openat2, readlinkat, renameat_with, statat,
-    symlinkat, unlinkat, utimensat,
+    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, StatxFlags, Timespec,
+    Timestamps, XattrFlags, chownat, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat,
+    futimens, ioctl_ficlone, linkat, mkdirat, mknodat, openat, openat2, readlinkat, renameat_with,
+    statat, statx, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
@@ -190,6 +190,10 @@ fn walk(
 /// Deeper trees are not measured further: each level keeps a descriptor.
 const MAX_DEPTH: usize = 400;
 
+/// Says of a user's version of a file of the base when it was taken, in nanoseconds since 1970, where the file was
+/// made later: it was copied with its environment. Not among what can be seen or set inside.
+pub const TAKEN: &CStr = c"trusted.caddis.taken";
+
 /// Copies the tree `name` of `from` to `to`, where it does not exist yet: data (shared blocks where
 /// the file system can), owners, modes, times, extended attributes (overlayfs keeps whiteouts and
 /// redirects there), hard links.
@@ -270,6 +274,7 @@ fn copy_entry(
             if ioctl_ficlone(&target, &source).is_err() {
                 copy_data(&source, &target, stat)?;
             }
+            keep_time_taken(&source, &target)?;
             return copy_attributes(&source, &target);
         }
         FileType::Symlink => symlinkat(readlinkat(from, name, Vec::new())?, to, name)?,
@@ -356,6 +361,18 @@ fn copy_range(
         }
     }
     Ok(())
+}
+
+/// Notes when the original was made. That of an original that is a copy itself is among its attributes, and wins.
+fn keep_time_taken(source: &OwnedFd, target: &OwnedFd) -> std::result::Result<(), Errno> {
+    let stat = statx(source, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME)?;
+    if stat.stx_mask & StatxFlags::BTIME.bits() == 0 {
+        return Ok(());
+    }
+    let seconds = u64::try_from(stat.stx_btime.tv_sec).unwrap_or(0);
+    let nanoseconds = seconds * 1_000_000_000 + u64::from(stat.stx_btime.tv_nsec);
+    let value = nanoseconds.to_string();
+    fsetxattr(target, TAKEN, value.as_bytes(), XattrFlags::empty())
 }
 
 fn copy_attributes(source: &OwnedFd, target: &OwnedFd) -> std::result::Result<(), Errno> {

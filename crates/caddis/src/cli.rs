@@ -47,6 +47,8 @@ pub enum Command {
     Ps(commands::ps::Ps),
     Stop(commands::stop::Stop),
     Config(commands::config::Config),
+    Diff(commands::diff::Diff),
+    Status(commands::status::StatusOf),
     Doctor(commands::doctor::Doctor),
     Admin(commands::admin::Admin),
     Generate(commands::generate::Generate),

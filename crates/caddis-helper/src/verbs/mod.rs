@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod config;
+pub(crate) mod diff;
 pub(crate) mod list;
 pub(crate) mod new;
 pub(crate) mod ps;

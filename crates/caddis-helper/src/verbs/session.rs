@@ -3,24 +3,20 @@
 use crate::arguments::{Role, Session};
 use crate::caller::Whom;
 use crate::host::RUN;
+use crate::plan::plan;
 use crate::sanitise::CallersState;
 use crate::variables::Variables;
 use crate::verbs::config::{Settings, read_settings};
 use crate::{log, output, processes};
 use caddis_changes::renew::Renewal;
-use caddis_policy::{EnvName, Policy, View};
+use caddis_policy::{EnvName, Policy};
 use caddis_sys::Signals;
-use caddis_view::error::words;
 use caddis_view::instance::REMOVED;
-use caddis_view::mountinfo::{self, Mount};
 use caddis_view::session::run as run_session;
 use caddis_view::store::Environments;
-use caddis_view::{
-    Command, Ended, Entrance, Error, Identity, Instance, Plan, Runtime, Start, Wish, home,
-};
+use caddis_view::{Command, Ended, Entrance, Error, Identity, Instance, Runtime, Start};
 use rustix::io::Errno;
 use std::ffi::{CString, OsString};
-use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -43,7 +39,7 @@ pub(crate) fn run(
     let name = session.name.clone().unwrap_or_default();
     let mut variables = Variables::from_caller();
     if session.dry_run {
-        let (plan, warning) = plan(policy, &identity, &session)?;
+        let (plan, warning) = plan(policy, &identity, session.home.as_deref())?;
         warning.iter().for_each(|warning| output::warn(warning));
         for line in plan.to_string().lines() {
             output::plain(&output::printable(line));
@@ -165,7 +161,7 @@ fn start_or_join(
         if let Some(directory) = environments.open(name)? {
             caddis_changes::renew::give_back(&directory)?;
         }
-        let (plan, warning) = plan(policy, identity, session)?;
+        let (plan, warning) = plan(policy, identity, session.home.as_deref())?;
         let start = Start {
             plan: &plan,
             identity,
@@ -228,95 +224,6 @@ fn explained(name: &EnvName, error: Error) -> Error {
 fn open(policy: &Policy, identity: &Identity) -> Result<Environments, Error> {
     Environments::of(&policy.storage.state, identity.uid, true)?
         .ok_or_else(|| Error::kernel("open", "the environments of the user", Errno::NOENT))
-}
-
-/// The plan of the view for this host, user and policy, and what is to be said about the home directory. Not said
-/// here: the instance is locked, and the caller may leave standard error full.
-fn plan(
-    policy: &Policy,
-    identity: &Identity,
-    session: &Session,
-) -> Result<(Plan, Option<String>), Error> {
-    let table = std::fs::read("/proc/self/mountinfo")
-        .map_err(|error| Error::refused("read", "/proc/self/mountinfo", error))?;
-    let mut mounts = mountinfo::parse(&table);
-    for mount in &mut mounts {
-        mount.directory = !policy.view.overlay_types.contains(&mount.fstype)
-            || std::fs::symlink_metadata(&mount.at).is_ok_and(|metadata| metadata.is_dir());
-    }
-    refuse_root_that_cannot_be_stacked(&mounts)?;
-    let (home, warning) = match session.home.as_deref() {
-        None => (None, None),
-        Some(path) => match home::resolve(identity, path) {
-            Ok(home) => (Some(home), None),
-            Err(errno) => {
-                let why = match errno {
-                    Errno::PERM => "it belongs to somebody else, or to the kernel".to_owned(),
-                    other => words(other),
-                };
-                let path = path.display();
-                let warning =
-                    format!("cannot use the home directory {path}: {why}; going on without it");
-                (None, Some(warning))
-            }
-        },
-    };
-    let plan = Plan::new(
-        &resolved(&policy.view)?,
-        &mounts,
-        &Wish {
-            uid: identity.uid,
-            home,
-        },
-    );
-    Ok((plan, warning))
-}
-
-/// The administrator's paths without links; those that do not exist are left out. One that cannot be looked up for
-/// another reason is not: what is to be hidden would show.
-fn resolved(view: &View) -> Result<View, Error> {
-    let resolve = |paths: &[PathBuf]| -> Result<Vec<PathBuf>, Error> {
-        let mut resolved = Vec::with_capacity(paths.len());
-        for path in paths {
-            match std::fs::canonicalize(path) {
-                Ok(path) => resolved.push(path),
-                Err(error) if ABSENT.contains(&error.kind()) => {}
-                Err(error) => {
-                    return Err(Error::refused("find", path.display(), error).hint(
-                        "the policy names it under `view`; an administrator can take it out there",
-                    ));
-                }
-            }
-        }
-        Ok(resolved)
-    };
-    Ok(View {
-        private: resolve(&view.private)?,
-        memory: resolve(&view.memory)?,
-        hidden: resolve(&view.hidden)?,
-        shared: resolve(&view.shared)?,
-        read_only: resolve(&view.read_only)?,
-        ..view.clone()
-    })
-}
-
-/// What canonicalize says of a path that leads nowhere.
-const ABSENT: [ErrorKind; 2] = [ErrorKind::NotFound, ErrorKind::NotADirectory];
-
-fn refuse_root_that_cannot_be_stacked(mounts: &[Mount]) -> Result<(), Error> {
-    let fstype = mounts
-        .iter()
-        .find(|mount| mount.at == Path::new("/"))
-        .map_or("nothing", |mount| mount.fstype.as_str());
-    let unfit = [
-        "overlay", "nfs", "nfs4", "9p", "lustre", "cifs", "aufs", "rootfs", "nothing",
-    ];
-    if !unfit.contains(&fstype) && !fstype.starts_with("fuse") {
-        return Ok(());
-    }
-    let reason = format!("it is {fstype}, which the kernel can neither id-map nor stack further");
-    Err(Error::refused("show", "the file system of /", reason)
-        .hint("Caddis needs a local file system as the base: ext4, xfs or btrfs"))
 }
 
 /// The programs to try: the command, or a login shell.

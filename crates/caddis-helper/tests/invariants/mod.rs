@@ -16,7 +16,7 @@ type Grammar = (
     usize,
 );
 
-const VERBS: [Grammar; 8] = [
+const VERBS: [Grammar; 9] = [
     (
         "session",
         &["--env", "--as", "--home", "--shell", "--cwd", "--stack"],
@@ -30,6 +30,7 @@ const VERBS: [Grammar; 8] = [
     ("ps", &[], &["--all"], 0, 1),
     ("stop", &[], &["--every", "--all"], 0, 1),
     ("config", &[], &[], 1, 2),
+    ("diff", &["--env"], &["--content"], 0, 0),
     ("check", &[], &[], 0, 0),
 ];
 
@@ -61,7 +62,7 @@ impl Words {
         };
         let mut rest = rest.iter();
         while let Some(word) = rest.next() {
-            if verb == "session" && word == "--" {
+            if ["session", "diff"].contains(&verb) && word == "--" {
                 words.command = rest.cloned().collect();
                 break;
             }
@@ -238,6 +239,19 @@ fn check_request(request: &Request, words: &Words) {
             );
             "config"
         }
+        Verb::Diff(diff) => {
+            assert_eq!(
+                names(&diff.name.iter().collect::<Vec<_>>()),
+                bytes(words.value("--env"))
+            );
+            assert_eq!(diff.content, words.flag("--content"));
+            assert_eq!(diff.paths, words.command);
+            for path in &diff.paths {
+                assert!(path.is_absolute() && path.as_os_str().len() < 4096);
+                assert!(path.components().all(|part| part.as_os_str() != ".."));
+            }
+            "diff"
+        }
         Verb::List => "list",
         Verb::Check => "check",
     };
@@ -308,6 +322,11 @@ pub fn said(request: &Request) -> Vec<OsString> {
                 Setting::Change(key, value) => line.word(&format!("{key}={value}")),
             }
         }
+        Verb::Diff(diff) => {
+            line.word("diff");
+            line.option("--env", diff.name.as_ref().map(|name| name.as_str().into()));
+            line.flag("--content", diff.content);
+        }
         Verb::List => line.word("list"),
         Verb::Check => line.word("check"),
     }
@@ -318,9 +337,16 @@ pub fn said(request: &Request) -> Vec<OsString> {
         format!("{uid}:{}", gids.join(",")).into()
     });
     line.option("--for", target);
-    if let Verb::Session(session) = &request.verb {
-        line.word("--");
-        line.0.extend(session.command.iter().cloned());
+    match &request.verb {
+        Verb::Session(session) => {
+            line.word("--");
+            line.0.extend(session.command.iter().cloned());
+        }
+        Verb::Diff(diff) => {
+            line.word("--");
+            line.0.extend(diff.paths.iter().map(OsString::from));
+        }
+        _ => {}
     }
     line.0
 }

@@ -240,6 +240,25 @@ impl Plan {
         steps.push(Step::Proc);
         Plan { overlays, steps }
     }
+
+    /// Where something is mounted over the overlays, so that what these have there is not seen.
+    pub fn mount_points(&self) -> impl Iterator<Item = &Path> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Overlay(index) => self
+                .overlays
+                .get(*index)
+                .map(|overlay| overlay.at.as_path()),
+            Step::Pass { at, .. }
+            | Step::Memory(at)
+            | Step::Hide(at)
+            | Step::Home(at)
+            | Step::Expose(at) => Some(at),
+            Step::Dev => Some(Path::new("/dev")),
+            Step::Sys => Some(Path::new("/sys")),
+            Step::Run => Some(Path::new("/run")),
+            Step::Proc => Some(Path::new("/proc")),
+        })
+    }
 }
 
 /// The name of the upper layer of the file system at `at`: `@` for `/`, `@var@lib` for `/var/lib`.

@@ -2,18 +2,22 @@
 
 pub mod admin;
 pub mod config;
+pub mod diff;
 pub mod doctor;
 pub mod enter;
 pub mod generate;
 pub mod list;
 pub mod new;
 mod output;
+mod pager;
 pub mod ps;
 mod question;
 pub mod remove;
 pub mod root;
 pub mod run;
+pub mod status;
 pub mod stop;
+mod target;
 
 use crate::cli::{Cli, Command};
 use crate::error::Error;
@@ -30,6 +34,8 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
         Command::Ps(command) => command.run(),
         Command::Stop(command) => command.run(),
         Command::Config(command) => command.run(),
+        Command::Diff(command) => command.run(),
+        Command::Status(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Admin(command) => command.run(),
         Command::Generate(command) => command.run(),

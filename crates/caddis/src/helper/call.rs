@@ -2,10 +2,10 @@
 
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use super::record::Record;
 use crate::error::{Error, FAILED};
@@ -136,6 +136,22 @@ impl Call {
         Err(not_started(&self.path(), &self.to_command().exec()))
     }
 
+    /// Starts the helper, to read its answer while it is given.
+    pub fn stream(&self) -> Result<Stream, Error> {
+        let mut child = self
+            .to_command()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .map_err(|error| not_started(&self.path(), &error))?;
+        let output = child
+            .stdout
+            .take()
+            .map(|output| BufReader::with_capacity(1 << 16, output));
+        Ok(Stream { child, output })
+    }
+
     /// Runs the helper, waits, and returns the lines it answered. When it failed it has said why already, and the
     /// error only carries its status.
     pub fn records(&self) -> Result<Vec<Record>, Error> {
@@ -165,6 +181,46 @@ impl Call {
         }
         Ok((records, status))
     }
+}
+
+/// An answer that is still being given.
+#[derive(Debug)]
+pub struct Stream {
+    child: Child,
+    output: Option<BufReader<ChildStdout>>,
+}
+
+impl Stream {
+    /// The next line; `None`: there are no more.
+    pub fn record(&mut self) -> Result<Option<Record>, Error> {
+        let Some(output) = &mut self.output else {
+            return Ok(None);
+        };
+        let mut line = Vec::new();
+        output.read_until(b'\n', &mut line).map_err(unread)?;
+        // A line that breaks off is the end of a helper that was killed; its status tells.
+        Ok((line.pop() == Some(b'\n')).then(|| Record::parse(&line)))
+    }
+
+    /// As many bytes as the line before has announced.
+    pub fn bytes(&mut self, length: usize) -> Result<Vec<u8>, Error> {
+        let mut bytes = vec![0; length];
+        if let Some(output) = &mut self.output {
+            output.read_exact(&mut bytes).map_err(unread)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Waits for the helper's end, and returns its status. What it still has to say is not listened to.
+    pub fn end(mut self) -> Result<u8, Error> {
+        drop(self.output.take());
+        let status = self.child.wait().map_err(unread)?;
+        Ok(code_of(status))
+    }
+}
+
+fn unread(error: io::Error) -> Error {
+    Error::io("read", "the helper's answer", error)
 }
 
 /// The helper could not be started.

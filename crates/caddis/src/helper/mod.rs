@@ -2,8 +2,10 @@
 
 pub mod answer;
 pub mod call;
+pub mod change;
 pub mod percent;
 pub mod record;
 
 pub use answer::{Check, Environment, Level, Process};
 pub use call::Call;
+pub use change::{Change, Changes, Content, Kind, Side};

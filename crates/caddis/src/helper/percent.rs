@@ -33,6 +33,12 @@ pub fn encode(bytes: &[u8]) -> String {
     text
 }
 
+/// For JSON: the bytes as text, and encoded as well where text cannot hold them.
+pub fn text(bytes: &[u8]) -> (String, Option<String>) {
+    let encoded = std::str::from_utf8(bytes).is_err().then(|| encode(bytes));
+    (String::from_utf8_lossy(bytes).into_owned(), encoded)
+}
+
 fn digit(byte: u8) -> Option<u8> {
     match byte {
         b'0'..=b'9' => Some(byte - b'0'),

@@ -1,6 +1,7 @@
 //! Rendering: values in, text out. Nothing here asks the system for anything.
 
 pub mod age;
+pub mod changes;
 pub mod checks;
 pub mod completion;
 pub mod environments;
@@ -9,6 +10,7 @@ pub mod man;
 pub mod processes;
 pub mod size;
 pub mod stale;
+pub mod status;
 pub mod style;
 pub mod table;
 pub mod text;

@@ -87,7 +87,7 @@ pub(super) struct Json<'a> {
 
 impl<'a> From<&'a Process> for Json<'a> {
     fn from(process: &'a Process) -> Self {
-        let command = spaced(&process.command);
+        let (command, command_encoded) = percent::text(&spaced(&process.command));
         Json {
             env: &process.environment,
             uid: process.uid,
@@ -97,10 +97,8 @@ impl<'a> From<&'a Process> for Json<'a> {
             session: process.session,
             tty: process.tty.as_deref(),
             start: process.start,
-            command: String::from_utf8_lossy(&command).into_owned(),
-            command_encoded: std::str::from_utf8(&command)
-                .is_err()
-                .then(|| percent::encode(&command)),
+            command,
+            command_encoded,
         }
     }
 }

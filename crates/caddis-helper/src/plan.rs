@@ -1,0 +1,98 @@
+//! The plan of a view, from what this host is like.
+
+use caddis_policy::{Policy, View};
+use caddis_view::error::words;
+use caddis_view::mountinfo::{self, Mount};
+use caddis_view::{Error, Identity, Plan, Wish, home};
+use rustix::io::Errno;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// The plan of the view for this host, user and policy, and what is to be said about the home directory. Not said
+/// here: the instance is locked, and the caller may leave standard error full.
+pub(crate) fn plan(
+    policy: &Policy,
+    identity: &Identity,
+    home: Option<&Path>,
+) -> Result<(Plan, Option<String>), Error> {
+    let table = std::fs::read("/proc/self/mountinfo")
+        .map_err(|error| Error::refused("read", "/proc/self/mountinfo", error))?;
+    let mut mounts = mountinfo::parse(&table);
+    for mount in &mut mounts {
+        mount.directory = !policy.view.overlay_types.contains(&mount.fstype)
+            || std::fs::symlink_metadata(&mount.at).is_ok_and(|metadata| metadata.is_dir());
+    }
+    refuse_root_that_cannot_be_stacked(&mounts)?;
+    let (home, warning) = match home {
+        None => (None, None),
+        Some(path) => match home::resolve(identity, path) {
+            Ok(home) => (Some(home), None),
+            Err(errno) => {
+                let why = match errno {
+                    Errno::PERM => "it belongs to somebody else, or to the kernel".to_owned(),
+                    other => words(other),
+                };
+                let path = path.display();
+                let warning =
+                    format!("cannot use the home directory {path}: {why}; going on without it");
+                (None, Some(warning))
+            }
+        },
+    };
+    let plan = Plan::new(
+        &resolved(&policy.view)?,
+        &mounts,
+        &Wish {
+            uid: identity.uid,
+            home,
+        },
+    );
+    Ok((plan, warning))
+}
+
+/// The administrator's paths without links; those that do not exist are left out. One that cannot be looked up for
+/// another reason is not: what is to be hidden would show.
+fn resolved(view: &View) -> Result<View, Error> {
+    let resolve = |paths: &[PathBuf]| -> Result<Vec<PathBuf>, Error> {
+        let mut resolved = Vec::with_capacity(paths.len());
+        for path in paths {
+            match std::fs::canonicalize(path) {
+                Ok(path) => resolved.push(path),
+                Err(error) if ABSENT.contains(&error.kind()) => {}
+                Err(error) => {
+                    return Err(Error::refused("find", path.display(), error).hint(
+                        "the policy names it under `view`; an administrator can take it out there",
+                    ));
+                }
+            }
+        }
+        Ok(resolved)
+    };
+    Ok(View {
+        private: resolve(&view.private)?,
+        memory: resolve(&view.memory)?,
+        hidden: resolve(&view.hidden)?,
+        shared: resolve(&view.shared)?,
+        read_only: resolve(&view.read_only)?,
+        ..view.clone()
+    })
+}
+
+/// What canonicalize says of a path that leads nowhere.
+const ABSENT: [ErrorKind; 2] = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+
+fn refuse_root_that_cannot_be_stacked(mounts: &[Mount]) -> Result<(), Error> {
+    let fstype = mounts
+        .iter()
+        .find(|mount| mount.at == Path::new("/"))
+        .map_or("nothing", |mount| mount.fstype.as_str());
+    let unfit = [
+        "overlay", "nfs", "nfs4", "9p", "lustre", "cifs", "aufs", "rootfs", "nothing",
+    ];
+    if !unfit.contains(&fstype) && !fstype.starts_with("fuse") {
+        return Ok(());
+    }
+    let reason = format!("it is {fstype}, which the kernel can neither id-map nor stack further");
+    Err(Error::refused("show", "the file system of /", reason)
+        .hint("Caddis needs a local file system as the base: ext4, xfs or btrfs"))
+}

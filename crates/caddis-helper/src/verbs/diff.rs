@@ -1,0 +1,150 @@
+//! `diff`: what was changed in an environment, a line each; with `--content`, each followed by what is in the file
+//! below and in the environment, as many bytes as the line says.
+
+use crate::arguments::Diff;
+use crate::caller::{Whom, real_uid};
+use crate::host::RUN;
+use crate::output::encode_into;
+use crate::plan::plan;
+use caddis_changes::content::{Content, read};
+use caddis_changes::{Change, Entry, Name, Selection, Stop, walk};
+use caddis_policy::Policy;
+use caddis_view::below::{layers, only_read};
+use caddis_view::store::{Environments, missing};
+use caddis_view::{Error, Identity, Start};
+use rustix::fs::FileType;
+use std::fmt::Write as _;
+use std::io::{BufWriter, Stdout, Write as _};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Files larger than this are not sent; nobody reads a patch of that size.
+const MOST: usize = 8 << 20;
+
+pub(crate) fn run(policy: &Policy, whom: &Whom, diff: &Diff) -> Result<u8, Error> {
+    let caller = real_uid();
+    let identity = whom.identity(policy)?;
+    let name = diff.name.clone().unwrap_or_default();
+    let environments = Environments::of(&policy.storage.state, identity.uid, false)?;
+    if environments
+        .map_or(Ok(None), |all| all.open(&name))?
+        .is_none()
+    {
+        return Err(missing(&name));
+    }
+    let (plan, _) = plan(policy, &identity, None)?;
+    let below = layers(&Start {
+        plan: &plan,
+        identity: &identity,
+        name: &name,
+        policy,
+        run: Path::new(RUN),
+        hostname: None,
+    })?;
+    only_read(&identity, caller)?;
+    let selection = Selection::of(&diff.paths);
+    let mut report = Report {
+        identity: &identity,
+        content: diff.content,
+        line: String::new(),
+        output: BufWriter::with_capacity(1 << 16, std::io::stdout()),
+    };
+    for layer in &below.layers {
+        match walk(layer, &below.covered, &selection, &mut |change| {
+            report.tell(change)
+        }) {
+            Ok(()) => {}
+            // The reader has gone: there is nobody to tell that either.
+            Err(Stop::Enough) => return Ok(crate::FAILED),
+            Err(Stop::Failed(error)) => {
+                let _ = report.output.flush();
+                return Err(error);
+            }
+        }
+    }
+    let flushed = report.output.flush();
+    Ok(if flushed.is_ok() { 0 } else { crate::FAILED })
+}
+
+struct Report<'a> {
+    identity: &'a Identity,
+    content: bool,
+    line: String,
+    output: BufWriter<Stdout>,
+}
+
+impl Report<'_> {
+    fn tell(&mut self, change: &Change<'_>) -> Result<(), Stop> {
+        self.line.clear();
+        let line = &mut self.line;
+        let _ = write!(line, "change={}\tpath=", change.what.letters());
+        encode_into(line, change.path.as_os_str().as_bytes());
+        if let Some(from) = &change.from {
+            line.push_str("\tfrom=");
+            encode_into(line, from.as_os_str().as_bytes());
+        }
+        if let Some((seconds, nanoseconds)) = change.shadowed {
+            let _ = write!(line, "\tshadowed={seconds}.{nanoseconds:09}");
+        }
+        let (old, new) = (&change.old, &change.new);
+        for (side, entry) in [("old", old), ("new", new)] {
+            if let Some((entry, _)) = entry {
+                self.entry(side, entry);
+            }
+        }
+        let contents = [("old", old), ("new", new)].map(|(side, entry)| {
+            let (entry, name) = entry.as_ref().filter(|_| self.content)?;
+            self.announce(side, entry, *name)
+        });
+        self.line.push('\n');
+        let contents = contents.iter().flatten();
+        std::iter::once(self.line.as_bytes())
+            .chain(contents.map(Vec::as_slice))
+            .try_for_each(|bytes| self.output.write_all(bytes))
+            .map_err(|_| Stop::Enough)
+    }
+
+    /// What one side is: kind, mode, owner and group as seen inside, size.
+    fn entry(&mut self, side: &str, entry: &Entry) {
+        let kind = match entry.kind {
+            FileType::RegularFile => "file",
+            FileType::Directory => "directory",
+            FileType::Symlink => "link",
+            FileType::Fifo => "fifo",
+            FileType::Socket => "socket",
+            FileType::CharacterDevice => "character",
+            FileType::BlockDevice => "block",
+            _ => "unknown",
+        };
+        let (uid, gid) = (
+            self.identity.inner_uid(entry.uid),
+            self.identity.inner_gid(entry.gid),
+        );
+        let (mode, size) = (entry.mode, entry.size);
+        let _ = write!(
+            self.line,
+            "\t{side}={kind}\t{side}mode={mode:o}\t{side}uid={uid}\t{side}gid={gid}\t{side}size={size}"
+        );
+        if let FileType::CharacterDevice | FileType::BlockDevice = entry.kind {
+            let (major, minor) = entry.device;
+            let _ = write!(self.line, "\t{side}device={major}:{minor}");
+        }
+    }
+
+    /// Says how many bytes will follow of one side, or why there are none.
+    fn announce(&mut self, side: &str, entry: &Entry, name: Name<'_>) -> Option<Vec<u8>> {
+        let content = read(entry, name, MOST);
+        let line = &mut self.line;
+        let _ = write!(line, "\t{side}content=");
+        let _ = match &content {
+            Content::Bytes(bytes) => write!(line, "{}", bytes.len()),
+            Content::None => write!(line, "-"),
+            Content::TooLarge => write!(line, "large"),
+            Content::Unreadable => write!(line, "unreadable"),
+        };
+        match content {
+            Content::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+}
