@@ -150,6 +150,7 @@ fn a_new_session_does_not_see_what_is_gone_or_closed() {
         "cat: open: No such file or directory"
     );
     scene.holder_notices_nothing();
+    assert_eq!(scene.host.sh("alice", "caddis diff").ok().stdout, "");
     scene.change("chmod 644 open");
     assert_eq!(scene.seen("cat open"), "secret");
     scene.nothing_is_left();
@@ -186,6 +187,10 @@ fn what_a_user_makes_of_the_new_file_is_the_users() {
         .ok();
     scene.change("echo newer > x; mv x open");
     assert_eq!(scene.seen("cat open"), "new\nmine");
+    assert_eq!(
+        scene.host.sh("alice", "caddis diff").ok().stdout,
+        "M  /opt/d/open\n"
+    );
     scene.host.sh("alice", "caddis stop").ok();
     assert_eq!(scene.seen("cat open"), "new\nmine");
     // Removed by the user: it stays removed.

@@ -71,7 +71,7 @@ impl Attributes {
             return None;
         }
         let mut value = [0; 32];
-        let length = lgetxattr(&name.path(), TAKEN, &mut value[..]).ok()?;
+        let length = lgetxattr(name.path(), TAKEN, &mut value[..]).ok()?;
         let nanoseconds: u64 = std::str::from_utf8(&value[..length]).ok()?.parse().ok()?;
         let seconds = i64::try_from(nanoseconds / 1_000_000_000).ok()?;
         Some((

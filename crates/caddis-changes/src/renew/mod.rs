@@ -29,7 +29,7 @@ use rustix::thread::CapabilitySet;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use swap::{Base, beside, swap};
 use upper::{Own, clear, own, take_away};
 
@@ -235,6 +235,18 @@ impl<'a> Renewal<'a> {
             other => other.doing("look at", || path.display()),
         }
     }
+}
+
+/// The names of an environment that are renewed, as the environment has them: no changes of its user's.
+pub fn names(environment: &OwnedFd) -> Result<Vec<PathBuf>> {
+    let list = List::read(environment)?.unwrap_or_default();
+    let mut names = Vec::new();
+    for (entry, kind) in &list.entries {
+        if let Own::Renewed(_) = own(environment, entry, Some(kind))? {
+            names.push(entry.path.clone());
+        }
+    }
+    Ok(names)
 }
 
 /// Gives all renewed names of an environment back, of which no instance runs: nobody holds anything any more.

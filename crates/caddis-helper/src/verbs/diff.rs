@@ -26,12 +26,10 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, diff: &Diff) -> Result<u8, Error
     let identity = whom.identity(policy)?;
     let name = diff.name.clone().unwrap_or_default();
     let environments = Environments::of(&policy.storage.state, identity.uid, false)?;
-    if environments
+    let environment = environments
         .map_or(Ok(None), |all| all.open(&name))?
-        .is_none()
-    {
-        return Err(missing(&name));
-    }
+        .ok_or_else(|| missing(&name))?;
+    let renewed = caddis_changes::renew::names(&environment)?;
     let (plan, _) = plan(policy, &identity, None)?;
     let below = layers(&Start {
         plan: &plan,
@@ -41,6 +39,7 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, diff: &Diff) -> Result<u8, Error
         run: Path::new(RUN),
         hostname: None,
     })?;
+    let covered = [below.covered, renewed].concat();
     only_read(&identity, caller)?;
     let selection = Selection::of(&diff.paths);
     let mut report = Report {
@@ -50,7 +49,7 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, diff: &Diff) -> Result<u8, Error
         output: BufWriter::with_capacity(1 << 16, std::io::stdout()),
     };
     for layer in &below.layers {
-        match walk(layer, &below.covered, &selection, &mut |change| {
+        match walk(layer, &covered, &selection, &mut |change| {
             report.tell(change)
         }) {
             Ok(()) => {}
