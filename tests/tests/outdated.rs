@@ -189,7 +189,7 @@ fn what_a_user_makes_of_the_new_file_is_the_users() {
     assert_eq!(scene.seen("cat open"), "new\nmine");
     assert_eq!(
         scene.host.sh("alice", "caddis diff").ok().stdout,
-        "M  /opt/d/open\n"
+        "M  /opt/d/open (changed below since)\n"
     );
     scene.host.sh("alice", "caddis stop").ok();
     assert_eq!(scene.seen("cat open"), "new\nmine");
