@@ -9,6 +9,7 @@ mod refresh;
 use caddis_helper::host;
 use caddis_helper::output;
 use caddis_view::Error;
+use caddis_view::veil::Look;
 use rustix::process::{getuid, umask};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -36,7 +37,8 @@ fn run(arguments: &[OsString]) -> Result<u8, Error> {
         return Err(Error::refused("run", "caddis-admin", "only root may do so"));
     }
     match words[..] {
-        ["refresh"] => refresh::run(&host::policy()?),
+        ["refresh"] => refresh::run(&host::policy()?, &Look::Changes),
+        ["refresh", "--full"] => refresh::run(&host::policy()?, &Look::Everything),
         _ => Err(
             Error::refused("understand", "the request", format!("{arguments:?}"))
                 .hint("this program is called by `caddis admin`; see `caddis admin --help`"),

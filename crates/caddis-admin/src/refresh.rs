@@ -4,7 +4,8 @@ use caddis_helper::host::RUN;
 use caddis_helper::output;
 use caddis_policy::{EnvName, Policy};
 use caddis_view::refresh::{instances, refresh};
-use caddis_view::{Error, Result, veil};
+use caddis_view::veil::{self, Look};
+use caddis_view::{Error, Result};
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// After this nobody waits any more.
 const LONGEST: Duration = Duration::from_secs(30);
 
-pub(crate) fn run(policy: &Policy) -> Result<u8> {
-    let veil = veil::refresh(policy)?;
+pub(crate) fn run(policy: &Policy, look: &Look) -> Result<u8> {
+    let veil = veil::refresh(policy, look)?;
     let what = if veil.built { "built" } else { "unchanged" };
     let done = all()?;
     output::line(&[
