@@ -74,7 +74,7 @@ fn installing_again_keeps_the_policy() {
     assert_eq!(host.read_text(POLICY), changed);
     assert_eq!(host.look(POLICY).unwrap().st_mode & 0o7777, 0o640);
     let left = host.sh("root", "ls -A /usr/local/libexec/caddis").ok();
-    assert_eq!(left.text(), "caddis-helper");
+    assert_eq!(left.text(), "caddis-admin\ncaddis-helper");
 }
 
 #[test]

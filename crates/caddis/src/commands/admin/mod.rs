@@ -6,6 +6,7 @@ pub mod ps;
 pub mod refresh;
 mod scope;
 pub mod stop;
+pub mod watch;
 
 use clap::{Args, Subcommand};
 
@@ -25,6 +26,7 @@ enum Command {
     Ps(ps::Ps),
     Stop(stop::Stop),
     Refresh(refresh::Refresh),
+    Watch(watch::Watch),
     Policy(policy::Policy),
 }
 
@@ -42,6 +44,7 @@ impl Admin {
             Command::Ps(command) => command.run(),
             Command::Stop(command) => command.run(),
             Command::Refresh(command) => command.run(),
+            Command::Watch(command) => command.run(),
             Command::Policy(command) => command.run(),
         }
     }
