@@ -68,10 +68,11 @@ impl FileSystems {
     pub(super) fn update(&mut self, policy: &Policy, places: &Places) -> Result<()> {
         let path = "/proc/self/mountinfo";
         let table = std::fs::read(path).map_err(|error| Error::refused("read", path, error))?;
-        let mounts = mountinfo::parse(&table).into_iter().map(|mount| (mount.at, mount.fstype));
-        let wanted = mounts.filter(|(at, fstype)| {
-            policy.view.overlay_types.contains(fstype) && places.matter(at)
-        });
+        let mounts = mountinfo::parse(&table)
+            .into_iter()
+            .map(|mount| (mount.at, mount.fstype));
+        let wanted = mounts
+            .filter(|(at, fstype)| policy.view.overlay_types.contains(fstype) && places.matter(at));
         self.known.clear();
         self.mounts.clear();
         for (at, _) in wanted {
@@ -100,7 +101,11 @@ impl FileSystems {
 
     /// Where file systems are watched, for people.
     pub(super) fn describe(&self) -> String {
-        let places: Vec<_> = self.mounts.iter().map(|one| one.at.to_string_lossy()).collect();
+        let places: Vec<_> = self
+            .mounts
+            .iter()
+            .map(|one| one.at.to_string_lossy())
+            .collect();
         match &places[..] {
             [] => "nothing: no file system of the policy's `overlay_types` is mounted".to_owned(),
             some => some.join(", "),
@@ -127,7 +132,10 @@ impl FileSystems {
     /// One that is gone is nowhere: its removal is an event of the directory that it was in.
     fn locate(&self, directory: Directory<'_>, places: &Places) -> Option<PathBuf> {
         let filesystem = directory.filesystem();
-        let mounts = self.mounts.iter().filter(|one| one.filesystem == filesystem);
+        let mounts = self
+            .mounts
+            .iter()
+            .filter(|one| one.filesystem == filesystem);
         mounts
             .filter_map(|mount| path_on(&mount.at, directory).ok())
             .find(|path| places.matter(path))
@@ -152,7 +160,9 @@ fn path_on(at: &Path, directory: Directory<'_>) -> std::result::Result<PathBuf, 
 fn refusal(at: &Path, errno: Errno) -> Error {
     let error = Error::kernel("watch", at.display(), errno);
     match errno {
-        Errno::XDEV => error.hint("the kernel watches no subvolume; run `caddis admin refresh` after changes there"),
+        Errno::XDEV => error.hint(
+            "the kernel watches no subvolume; run `caddis admin refresh` after changes there",
+        ),
         _ => error.hint("run `caddis admin refresh` after changes there"),
     }
 }

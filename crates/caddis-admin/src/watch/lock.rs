@@ -22,8 +22,9 @@ pub(super) fn take() -> Result<OwnedFd> {
         Ok(()) => {}
         Err(Errno::AGAIN) => {
             let reason = "another watcher does so already";
-            return Err(Error::refused("watch", "the base", reason)
-                .hint("`systemctl status caddis-watch`, or `cat /run/caddis/watch` for its process id"));
+            return Err(Error::refused("watch", "the base", reason).hint(
+                "`systemctl status caddis-watch`, or `cat /run/caddis/watch` for its process id",
+            ));
         }
         Err(errno) => return Err(errno).doing("lock", || NAME),
     }

@@ -53,7 +53,10 @@ pub(crate) fn run(verbose: bool) -> Result<u8> {
 fn go_on(signals: &OwnedFd, watcher: &mut Watcher) -> Result<bool> {
     while let Some(caught) = Caught::read(signals).doing("read", || "signals")? {
         let is = |signal: Signal| caught.signal == signal.as_raw();
-        if [Signal::TERM, Signal::INT, Signal::QUIT].into_iter().any(is) {
+        if [Signal::TERM, Signal::INT, Signal::QUIT]
+            .into_iter()
+            .any(is)
+        {
             return Ok(false);
         }
         if is(Signal::HUP) {

@@ -14,7 +14,13 @@ pub(super) struct Places(BTreeSet<PathBuf>);
 impl Places {
     pub(super) fn of(policy: &Policy) -> Places {
         let view = &policy.view;
-        let lists = [&view.private, &view.memory, &view.hidden, &view.shared, &view.read_only];
+        let lists = [
+            &view.private,
+            &view.memory,
+            &view.hidden,
+            &view.shared,
+            &view.read_only,
+        ];
         let given = lists.into_iter().flatten().cloned();
         // All that users change in their environments is there.
         let given = given
@@ -41,7 +47,14 @@ mod tests {
     #[test]
     fn homes_and_what_users_change_are_no_base() {
         let places = Places::of(&Policy::default());
-        for path in ["/", "/etc", "/var", "/var/lib", "/homestead/x", "/usr/src/linux"] {
+        for path in [
+            "/",
+            "/etc",
+            "/var",
+            "/var/lib",
+            "/homestead/x",
+            "/usr/src/linux",
+        ] {
             assert!(places.matter(Path::new(path)), "{path}");
         }
         for path in [

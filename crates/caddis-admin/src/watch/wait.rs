@@ -52,7 +52,10 @@ impl Sources<'_> {
                 kinds.push(Awaited::Events);
                 ready.push(PollFd::new(watcher.queue(), PollFlags::IN));
             }
-            let timeout = [due, rests.mounts, rests.events].into_iter().flatten().min();
+            let timeout = [due, rests.mounts, rests.events]
+                .into_iter()
+                .flatten()
+                .min();
             match poll(&mut ready, timeout.map(timespec).as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno).doing("poll", || "for events"),

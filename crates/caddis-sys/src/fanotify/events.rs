@@ -157,7 +157,10 @@ mod tests {
         let directory = found[0].directory.unwrap();
         assert_eq!(directory.handle().bytes, b"dir");
         assert_eq!(directory.handle().kind, 9);
-        assert_eq!(directory.filesystem().to_ne_bytes(), [1, 0, 0, 0, 2, 0, 0, 0]);
+        assert_eq!(
+            directory.filesystem().to_ne_bytes(),
+            [1, 0, 0, 0, 2, 0, 0, 0]
+        );
         assert_eq!((found[1].mask, found[1].directory), (0x4000, None));
     }
 

@@ -29,10 +29,8 @@ pub const Q_OVERFLOW: u64 = libc::FAN_Q_OVERFLOW;
 /// # References
 /// - [fanotify_init(2)](https://man7.org/linux/man-pages/man2/fanotify_init.2.html)
 pub fn init() -> Result<OwnedFd, Errno> {
-    let flags = libc::FAN_CLASS_NOTIF
-        | libc::FAN_CLOEXEC
-        | libc::FAN_NONBLOCK
-        | libc::FAN_REPORT_DFID_NAME;
+    let flags =
+        libc::FAN_CLASS_NOTIF | libc::FAN_CLOEXEC | libc::FAN_NONBLOCK | libc::FAN_REPORT_DFID_NAME;
     // The second one is for descriptors in events, of which there are none.
     let event_flags = libc::O_RDONLY.cast_unsigned();
     // SAFETY: takes two numbers; the answer is a new descriptor that nobody else owns.

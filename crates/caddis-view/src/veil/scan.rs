@@ -98,8 +98,8 @@ impl<'a> Scan<'a> {
         }
         let metadata = fs::symlink_metadata(path).ok()?;
         let view = &self.policy.view;
-        let own_place = view.private.iter().any(|one| one == path)
-            || view.memory.iter().any(|one| one == path);
+        let own_place =
+            view.private.iter().any(|one| one == path) || view.memory.iter().any(|one| one == path);
         if own_place || metadata.is_symlink() {
             return None;
         }
