@@ -3,6 +3,7 @@
 
 use caddis_lab::Host;
 use caddis_tests::{Environments, State};
+use std::process::Command;
 
 const HOOKS: &str = "/etc/apt/apt.conf.d/90caddis /etc/dpkg/dpkg.cfg.d/caddis";
 /// How many environments run.
@@ -120,4 +121,64 @@ fn a_transaction_of_apts_has_one_refresh() {
     // Several packages, so that apt runs dpkg several times.
     assert_eq!(count("apt-get install -y nginx-light hello"), "1");
     assert_eq!(count("dpkg -r hello"), "1");
+}
+
+#[test]
+fn hooks_are_installed_where_a_package_manager_looks_for_them() {
+    let host = Host::start().unwrap();
+    let directories =
+        "/etc/dnf/plugins/post-transaction-actions.d /etc/dnf/libdnf5-plugins/actions.d";
+    let find = "cd /etc; find apt dpkg dnf -name '*caddis*' | LC_ALL=C sort";
+    host.sh("root", &format!("mkdir -p {directories}")).ok();
+    make(&host, "install");
+    assert_eq!(
+        host.sh("root", find).ok().stdout,
+        "apt/apt.conf.d/90caddis\ndnf/libdnf5-plugins/actions.d/caddis.actions\n\
+         dnf/plugins/post-transaction-actions.d/caddis.action\ndpkg/dpkg.cfg.d/caddis\n"
+    );
+    // Each line that is no comment: filter, state and a shell's command; name, filter, direction, options, a program.
+    let line = |path: &str| {
+        let text = host.read_text(path);
+        let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+        let line = lines.next().unwrap().to_owned();
+        assert_eq!(lines.next(), None, "{text}");
+        line
+    };
+    let dnf = line("/etc/dnf/plugins/post-transaction-actions.d/caddis.action");
+    let command = dnf.strip_prefix("*:any:").unwrap();
+    host.sh("root", command).ok();
+    let dnf5 = line("/etc/dnf/libdnf5-plugins/actions.d/caddis.actions");
+    let fields: Vec<&str> = dnf5.splitn(5, ':').collect();
+    assert_eq!(fields[..4], ["post_transaction", "", "", ""]);
+    let words: Vec<&str> = fields[4].split(' ').collect();
+    host.run("root", &words).ok();
+    let service = host.read_text("/usr/local/lib/systemd/system/caddis-watch.service");
+    assert!(
+        service.contains("\nExecStart=/usr/local/bin/caddis admin watch\n"),
+        "{service}"
+    );
+    make(&host, "uninstall");
+    assert_eq!(host.sh("root", find).ok().stdout, "");
+    assert!(!host.exists("/usr/local/lib/systemd/system/caddis-watch.service"));
+}
+
+/// `make TARGET DESTDIR=<the host's root>`.
+fn make(host: &Host, target: &str) {
+    let output = Command::new("make")
+        .args([
+            "-C",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/.."),
+            target,
+            "BUILD=no",
+        ])
+        .arg(format!(
+            "BIN_DIR={}",
+            std::env::var("CADDIS_LAB_BIN").unwrap()
+        ))
+        .arg(format!("DESTDIR={}", host.root_path().display()))
+        .env_remove("MAKEFLAGS")
+        .env_remove("MAKELEVEL")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
 }

@@ -9,12 +9,15 @@ use caddis_view::{Error, Result};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// An instance's kernel objects are its user's to keep busy (a large `syncfs` for one): after this, the others no
 /// longer wait for it.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many workers there are at first, if the machine has so many processors.
+const MOST: usize = 4;
 
 /// After this nobody waits any more who was asked to refresh.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -52,47 +55,75 @@ pub(crate) struct Done {
     pub(crate) unfinished: usize,
 }
 
-type Queue = Arc<Mutex<std::vec::IntoIter<(u32, EnvName)>>>;
-type Answer = (u32, EnvName, Result<bool>);
+/// What workers share. They wake nobody before they are done: for each of many instances that would take longer than
+/// to refresh it.
+struct Shared {
+    queue: Mutex<std::vec::IntoIter<(u32, EnvName)>>,
+    answers: Mutex<Vec<(u32, EnvName, Result<bool>)>>,
+}
 
-/// Refreshes every running instance, one after the other; one that takes long does not keep the rest waiting. One that
-/// has not come to its end since the last time is left alone: it would only take a further thread.
+/// Refreshes every running instance; one that takes long does not keep the rest waiting. One that has not come to its
+/// end since the last time is left alone: it would only take a further thread.
 pub(crate) fn all(longest: Duration) -> Result<Done> {
     let mut found = instances(Path::new(RUN))?;
     let before = found.len();
-    let busy = BUSY.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let busy = locked(&BUSY).clone();
     found.retain(|(uid, name)| !busy.contains(&(*uid, name.to_string())));
-    let mut done = Done {
-        unfinished: before - found.len(),
-        ..Done::default()
-    };
-    let mut waiting = found.len();
-    if waiting == 0 {
-        return Ok(done);
+    let count = found.len();
+    let shared = Arc::new(Shared {
+        queue: Mutex::new(found.into_iter()),
+        answers: Mutex::new(Vec::with_capacity(count)),
+    });
+    let (sender, ends) = channel();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    for _ in 0..processors.min(MOST).min(count) {
+        start(&shared, &sender);
     }
-    let queue: Queue = Arc::new(Mutex::new(found.into_iter()));
-    let (sender, answers) = channel();
     let mut slow = Duration::ZERO;
-    start(&queue, &sender);
-    while waiting > 0 {
-        match answers.recv_timeout(PATIENCE) {
-            Ok((uid, name, answer)) => {
-                waiting -= 1;
-                match answer {
-                    Ok(true) => done.refreshed += 1,
-                    Ok(false) => {}
-                    Err(error) => done.errors.push(about(uid, &name, error)),
-                }
-            }
+    while locked(&shared.answers).len() < count {
+        match ends.recv_timeout(PATIENCE) {
+            Ok(()) => {}
             Err(RecvTimeoutError::Timeout) if slow < longest => {
                 slow += PATIENCE;
-                start(&queue, &sender);
+                start(&shared, &sender);
             }
             Err(_) => break,
         }
     }
-    done.unfinished += waiting;
+    let mut done = Done {
+        unfinished: before,
+        ..Done::default()
+    };
+    for (uid, name, answer) in std::mem::take(&mut *locked(&shared.answers)) {
+        done.unfinished -= 1;
+        match answer {
+            Ok(true) => done.refreshed += 1,
+            Ok(false) => {}
+            Err(error) => done.errors.push(about(uid, &name, error)),
+        }
+    }
     Ok(done)
+}
+
+/// One more worker, which tells when nothing is left to do.
+fn start(shared: &Arc<Shared>, ended: &Sender<()>) {
+    let (shared, ended) = (shared.clone(), ended.clone());
+    std::thread::spawn(move || {
+        let next = || locked(&shared.queue).next();
+        while let Some((uid, name)) = next() {
+            let key = (uid, name.to_string());
+            locked(&BUSY).insert(key.clone());
+            let answer = refresh(Path::new(RUN), uid, &name);
+            locked(&BUSY).remove(&key);
+            locked(&shared.answers).push((uid, name, answer));
+        }
+        // Nobody may be waiting any more.
+        let _ = ended.send(());
+    });
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Done {
@@ -106,24 +137,6 @@ impl Done {
         (self.unfinished > 0)
             .then(|| Error::refused("refresh", "some environments", reason).hint(hint))
     }
-}
-
-/// One more worker.
-fn start(queue: &Queue, sender: &Sender<Answer>) {
-    let (queue, sender) = (queue.clone(), sender.clone());
-    std::thread::spawn(move || {
-        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let busy = || BUSY.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((uid, name)) = next() {
-            let key = (uid, name.to_string());
-            busy().insert(key.clone());
-            let answer = refresh(Path::new(RUN), uid, &name);
-            busy().remove(&key);
-            if sender.send((uid, name, answer)).is_err() {
-                return;
-            }
-        }
-    });
 }
 
 fn about(uid: u32, name: &EnvName, error: Error) -> Error {

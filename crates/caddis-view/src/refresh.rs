@@ -71,7 +71,7 @@ impl Overlays {
                 .map(|(overlay, read_only)| prepare(overlay, read_only))
                 .collect();
             // With as little between them as can be.
-            all.and_then(|all| all.iter().try_for_each(|one| fsconfig_reconfigure(one)))
+            all.and_then(|all| all.iter().try_for_each(fsconfig_reconfigure))
                 .doing("reconfigure", || "an overlay of the environment")?;
         }
         Ok(())

@@ -44,7 +44,7 @@ fn dpkg(time: Time) -> Vec<PathBuf> {
 
 fn rpm(time: Time) -> Result<Vec<PathBuf>> {
     let new = |path: &&str| fs::metadata(path).is_ok_and(|database| since(&database, time));
-    if !RPM.iter().any(|path| new(&path)) {
+    if !RPM.iter().any(new) {
         return Ok(Vec::new());
     }
     let format = "%{INSTALLTIME} %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\\n";
