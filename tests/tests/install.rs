@@ -6,7 +6,9 @@ use caddis_tests::{Environments, State};
 use std::process::Command;
 
 const HELPER: &str = "/usr/local/libexec/caddis/caddis-helper";
-const UNINSTALL: &str = "/srv/uninstall";
+const UNINSTALL: &str = "/srv/scripts/uninstall";
+/// What it reads.
+const PLACES: &str = "/srv/packaging/hooks/places";
 const POLICY: &str = "/etc/caddis/policy.toml";
 
 /// `make TARGET DESTDIR=<the host's root>`, as root.
@@ -74,14 +76,17 @@ fn installing_again_keeps_the_policy() {
     assert_eq!(host.read_text(POLICY), changed);
     assert_eq!(host.look(POLICY).unwrap().st_mode & 0o7777, 0o640);
     let left = host.sh("root", "ls -A /usr/local/libexec/caddis").ok();
-    assert_eq!(left.text(), "caddis-helper");
+    assert_eq!(left.text(), "caddis-admin\ncaddis-helper");
 }
 
 #[test]
 fn uninstalling_keeps_what_belongs_to_users_unless_purged() {
     let host = Host::start().unwrap();
     // On the host itself: an instance that lingers is ended, and nothing of it is left.
+    host.sh("root", "mkdir -p /srv/scripts /srv/packaging/hooks")
+        .ok();
     host.write(UNINSTALL, include_str!("../../scripts/uninstall"), 0o755);
+    host.write(PLACES, include_str!("../../packaging/hooks/places"), 0o644);
     host.inside("alice", "true").ok();
     assert_eq!(host.count("^caddis-init"), 1);
     host.run("root", &[UNINSTALL]).ok();

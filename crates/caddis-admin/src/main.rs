@@ -6,10 +6,13 @@
 
 mod refresh;
 mod sessions;
+mod watch;
 
 use caddis_helper::host;
 use caddis_helper::output;
+use caddis_policy::INITIAL_USER_NAMESPACE;
 use caddis_view::Error;
+use caddis_view::veil::Look;
 use rustix::process::{getuid, umask};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -36,13 +39,28 @@ fn run(arguments: &[OsString]) -> Result<u8, Error> {
     if !getuid().is_root() {
         return Err(Error::refused("run", "caddis-admin", "only root may do so"));
     }
+    // An environment's root is somebody else; what it may do, the kernel says, but not what was meant.
+    if !on_host() {
+        let reason = "this is inside an environment";
+        return Err(Error::refused("look after", "the host", reason)
+            .hint("leave it first (`exit`), then try again on the host"));
+    }
     match words[..] {
-        ["refresh"] => refresh::run(&host::policy()?),
         ["sessions"] => sessions::run(&host::policy()?, sessions::Which::All),
         ["sessions", "--stale"] => sessions::run(&host::policy()?, sessions::Which::Stale),
+        ["refresh"] => refresh::run(&host::policy()?, &Look::Changes),
+        ["refresh", "--full"] => refresh::run(&host::policy()?, &Look::Everything),
+        ["watch"] => watch::run(false),
+        ["watch", "--verbose"] => watch::run(true),
         _ => Err(
             Error::refused("understand", "the request", format!("{arguments:?}"))
                 .hint("this program is called by `caddis admin`; see `caddis admin --help`"),
         ),
     }
+}
+
+/// Whether this is no environment and no container.
+fn on_host() -> bool {
+    rustix::fs::stat("/proc/self/ns/user")
+        .is_ok_and(|namespace| namespace.st_ino == INITIAL_USER_NAMESPACE)
 }

@@ -7,6 +7,8 @@
 mod close_range;
 mod credentials;
 mod execve;
+pub mod fanotify;
+mod file_handle;
 mod fork;
 mod keyctl;
 mod memory;
@@ -19,6 +21,7 @@ mod unshare;
 pub use close_range::{close_all_but, close_from};
 pub use credentials::{fs_ids, setfsgid, setfsuid};
 pub use execve::execve;
+pub use file_handle::{FileHandle, open_by_handle_at};
 pub use fork::{Forked, Namespaces, end_in_user_namespace, fork};
 pub use keyctl::join_new_session_keyring;
 pub use memory::Code;

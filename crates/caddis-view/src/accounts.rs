@@ -71,6 +71,12 @@ impl Accounts {
         self.is_ordinary(gid) || self.groups_with_ordinary_members.contains(&gid)
     }
 
+    /// Groups of the system's own that count because of who is in them.
+    pub(crate) fn system_groups_with_ordinary_members(&self) -> Vec<u32> {
+        let all = self.groups_with_ordinary_members.iter().copied();
+        all.filter(|gid| !self.is_ordinary(*gid)).collect()
+    }
+
     /// An `/etc/shadow` with every password locked.
     pub(crate) fn shadow(&self) -> String {
         self.users

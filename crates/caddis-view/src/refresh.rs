@@ -67,25 +67,34 @@ impl Overlays {
 
     /// Drops the names that nobody uses, so that they are looked up again.
     pub fn refresh(&self) -> Result<()> {
-        let environments = self.environments.iter().map(|overlay| (overlay, false));
-        let guards = self.guards.iter().map(|guard| (guard, true));
-        for (overlay, read_only) in environments.chain(guards) {
-            reconfigure(overlay, read_only)
+        for _ in 0..ROUNDS {
+            let environments = self.environments.iter().map(|overlay| (overlay, false));
+            let guards = self.guards.iter().map(|guard| (guard, true));
+            let all: std::result::Result<Vec<_>, Errno> = environments
+                .chain(guards)
+                .map(|(overlay, read_only)| prepare(overlay, read_only))
+                .collect();
+            // With as little between them as can be.
+            all.and_then(|all| all.iter().try_for_each(fsconfig_reconfigure))
                 .doing("reconfigure", || "an overlay of the environment")?;
         }
         Ok(())
     }
 }
 
-/// As `mount -o remount` without any option does.
-fn reconfigure(overlay: &OwnedFd, read_only: bool) -> std::result::Result<(), Errno> {
+/// Somebody inside who looks up a name just after the environment's overlay has dropped it, and before the guard has,
+/// brings the guard's old answer back, and holds it. A further round drops that.
+const ROUNDS: usize = 2;
+
+/// Prepares what `mount -o remount` without any option does.
+fn prepare(overlay: &OwnedFd, read_only: bool) -> std::result::Result<OwnedFd, Errno> {
     let flags = FsPickFlags::FSPICK_CLOEXEC | FsPickFlags::FSPICK_EMPTY_PATH;
     let context = fspick(overlay, "", flags)?;
     if read_only {
         // Without it the kernel takes this for a request to make it writable, and refuses.
         fsconfig_set_flag(&context, "ro")?;
     }
-    fsconfig_reconfigure(&context)
+    Ok(context)
 }
 
 /// The environments that have, or had, an instance on this host, by their users' ids.

@@ -24,6 +24,10 @@ pub enum Unit {
     Milliseconds,
     /// 1024 bytes.
     Kibibytes,
+    /// Of something.
+    Percent,
+    /// How many.
+    Number,
 }
 
 impl Unit {
@@ -33,6 +37,8 @@ impl Unit {
             Unit::Milliseconds if value >= 0.1 => format!("{:.0} ms", value * 1e3),
             Unit::Milliseconds => format!("{:.2} ms", value * 1e3),
             Unit::Kibibytes => format!("{value:.0} KiB"),
+            Unit::Percent => format!("{:.2} %", value * 1e2),
+            Unit::Number => format!("{value:.0}"),
         }
     }
 }

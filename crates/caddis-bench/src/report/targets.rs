@@ -1,7 +1,9 @@
 //! What is wanted of Caddis, and whether it is so. A target whose suite did not run is left out.
 
 use super::{Row, Table, Unit};
-use crate::suites::{COLD_NEW, COLD_NEW_NO_LINGER, DISK_NEW, IDLE_RESIDENT, JOIN_OVER_PLAIN};
+use crate::suites::{
+    COLD_NEW, COLD_NEW_NO_LINGER, DISK_NEW, IDLE_RESIDENT, JOIN_OVER_PLAIN, REFRESH, WATCHER_SHARE,
+};
 use serde::Serialize;
 
 /// From the literature, where no engine runs that could be measured; in seconds.
@@ -66,6 +68,25 @@ pub fn check(tables: &[Table]) -> Vec<Target> {
     if let Some(row) = find(JOIN_OVER_PLAIN) {
         let limit = "≤ 1.50 ms over fork and exec".to_owned();
         targets.extend(target("a join", limit, row, 0.0015, Unit::Milliseconds));
+    }
+    for (name, what, limit, unit) in [
+        (
+            REFRESH,
+            "a refresh of 200 environments",
+            0.1,
+            Unit::Milliseconds,
+        ),
+        (
+            WATCHER_SHARE,
+            "the watcher's share of a processor while files are made",
+            0.02,
+            Unit::Percent,
+        ),
+    ] {
+        if let Some(row) = find(name) {
+            let wanted = format!("≤ {}", unit.show(limit));
+            targets.extend(target(what, wanted, row, limit, unit));
+        }
     }
     for (name, what, limit) in [
         (

@@ -6,12 +6,14 @@ mod disk;
 mod join;
 mod many;
 mod overhead;
+mod refresh;
 mod rounds;
 
 pub use cold::{NEW as COLD_NEW, NEW_NO_LINGER as COLD_NEW_NO_LINGER};
 pub use disk::NEW as DISK_NEW;
 pub use join::OVER_PLAIN as JOIN_OVER_PLAIN;
 pub use many::RESIDENT as IDLE_RESIDENT;
+pub use refresh::{REFRESH, SHARE as WATCHER_SHARE};
 
 use crate::arguments::Arguments;
 use crate::error::Result;
@@ -36,6 +38,8 @@ pub enum Suite {
     Disk,
     /// Many environments side by side: time and memory
     Many,
+    /// Changes of the host in running environments: refreshing them, watching the host
+    Refresh,
     /// Work inside against the same work outside
     Overhead,
 }
@@ -50,6 +54,7 @@ impl Suite {
             Suite::AtOnce => "100 starts at once",
             Suite::Disk => "Disk space of a new environment",
             Suite::Many => "Environments side by side",
+            Suite::Refresh => "Changes of the host in running environments",
             Suite::Overhead => "Work inside against the same work outside",
         }
     }
@@ -63,6 +68,7 @@ impl Suite {
             Suite::AtOnce => burst::at_once(site),
             Suite::Disk => disk::run(site),
             Suite::Many => many::run(site),
+            Suite::Refresh => refresh::run(site),
             Suite::Overhead => overhead::run(site),
         }
     }

@@ -4,17 +4,23 @@
 //!
 //! Security does not hang on it: the guard refuses what is not veiled. So it may lag behind the base.
 //!
-//! `STATE/veil/N/` is generation N, and the highest number counts. Process 1 of an instance holds a
+//! `STATE/veil/N/` is generation N, `N.list` says what is in it, and the highest number counts. Process 1 of an instance holds a
 //! shared lock on the generation it uses, so that an old one is removed when nobody does any more.
 
+mod basis;
+mod changes;
 mod content;
+mod packages;
 mod plan;
 mod scan;
 mod write;
 
+pub use changes::Names;
 pub use plan::{Entry, Twin, VeilPlan};
 
+use crate::accounts::Accounts;
 use crate::error::{Context, Error, Result};
+use crate::mountinfo;
 use crate::store::{entries, root_directory, top_directory};
 use crate::tree;
 use caddis_policy::Policy;
@@ -23,6 +29,18 @@ use rustix::io::Errno;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+
+/// What [`refresh`] is to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// The whole base.
+    Everything,
+    /// What may have changed since the last look: what the veil covers, packages, and some places. The whole base if
+    /// there was none, or if the policy, the accounts or the mounts are others now.
+    Changes,
+    /// What the veil covers, and these.
+    At(Names),
+}
 
 /// What [`refresh`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,17 +108,24 @@ fn generations(all: &OwnedFd) -> Result<Vec<u64>> {
 }
 
 /// Builds the veil again if the base has changed since, and removes generations that nobody uses.
-pub fn refresh(policy: &Policy) -> Result<Refreshed> {
+pub fn refresh(policy: &Policy, look: &Look) -> Result<Refreshed> {
     let all = root_directory(top_directory(&policy.storage.state)?, "veil", true)?;
     flock(&all, FlockOperation::LockExclusive).doing("lock", || "the veils")?;
-    let plan = VeilPlan {
-        entries: scan::scan(policy)?,
-    };
-    let text = plan.to_string();
     let former = generations(&all)?.into_iter().max();
+    let looked = look_at_base(policy, look, &all, former)?;
+    let refreshed = write_newest(&all, former, &looked.plan)?;
+    if let Some((basis, time)) = looked.on {
+        basis::remember(&all, &basis, time)?;
+    }
+    Ok(refreshed)
+}
+
+/// Makes a new generation if `plan` is not what the newest one, `former`, is.
+fn write_newest(all: &OwnedFd, former: Option<u64>, plan: &VeilPlan) -> Result<Refreshed> {
+    let text = plan.to_string();
     let entries = plan.entries.len();
     if let Some(generation) = former
-        && crate::start::read_all(&open_list(&all, generation)?)? == text.as_bytes()
+        && crate::start::read_all(&open_list(all, generation)?)? == text.as_bytes()
     {
         return Ok(Refreshed {
             generation,
@@ -110,23 +135,73 @@ pub fn refresh(policy: &Policy) -> Result<Refreshed> {
     }
     let generation = former.unwrap_or(0) + 1;
     let unfinished = format!("{generation}.new");
-    tree::remove(&all, &c_name(&unfinished))?;
-    write::write(&root_directory(&all, &unfinished, true)?, &plan)?;
-    write::file(&all, list_name(generation), text.as_bytes(), 0o600)?;
+    tree::remove(all, &c_name(&unfinished))?;
+    write::write(&root_directory(all, &unfinished, true)?, plan)?;
+    write::file(all, list_name(generation), text.as_bytes(), 0o600)?;
     renameat_with(
-        &all,
+        all,
         &unfinished,
-        &all,
+        all,
         generation.to_string(),
         RenameFlags::NOREPLACE,
     )
     .doing("rename", || unfinished)
     .map_err(|error| error.hint(write::NEEDS_LOCAL))?;
-    remove_unused(&all, generation)?;
+    remove_unused(all, generation)?;
     Ok(Refreshed {
         generation,
         entries,
         built: true,
+    })
+}
+
+/// What came of a look at the base.
+struct Looked {
+    plan: VeilPlan,
+    /// On which basis, and when, if this was all that there was to look at.
+    on: Option<(String, changes::Time)>,
+}
+
+fn look_at_base(
+    policy: &Policy,
+    look: &Look,
+    all: &OwnedFd,
+    former: Option<u64>,
+) -> Result<Looked> {
+    let accounts = Accounts::read(policy.access.min_uid)?;
+    let path = "/proc/self/mountinfo";
+    let table = std::fs::read(path).map_err(|error| Error::refused("read", path, error))?;
+    let mounts = mountinfo::parse(&table);
+    let basis = basis::text(policy, &accounts, &mounts);
+    // Before the look, so that nothing falls between this one and the next.
+    let now = basis::now();
+    let last = former.and_then(|former| Some((former, basis::last_look(all, &basis)?)));
+    let covered = |generation: u64| {
+        let veils = policy.storage.state.join("veil");
+        changes::paths_of(&veils.join(generation.to_string()))
+    };
+    let mut scan = scan::Scan::new(policy, &accounts, &mounts);
+    let complete = match (look, last) {
+        (Look::At(names), Some((former, _))) => {
+            changes::look_at(&mut scan, covered(former), names);
+            false
+        }
+        (Look::Changes, Some((former, time)))
+            if changes::look(&mut scan, covered(former), time).is_ok() =>
+        {
+            true
+        }
+        // Also where a package manager did not say what is new.
+        _ => {
+            scan.everything()?;
+            true
+        }
+    };
+    Ok(Looked {
+        plan: VeilPlan {
+            entries: scan.finish(),
+        },
+        on: complete.then_some((basis, now)),
     })
 }
 

@@ -4,7 +4,7 @@ use super::content::{policy_rc_d, sudoers, sudoers_include};
 use super::{Entry, Twin};
 use crate::accounts::Accounts;
 use crate::error::{Error, Result};
-use crate::mountinfo;
+use crate::mountinfo::Mount;
 use caddis_policy::Policy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
@@ -13,67 +13,118 @@ use std::path::{Path, PathBuf};
 
 /// Where packages put their files. Data directories are left out: root's tools do not need them, and
 /// they may be large.
-const PLACES: [&str; 5] = ["/boot", "/etc", "/root", "/usr", "/var"];
+pub(super) const PLACES: [&str; 5] = ["/boot", "/etc", "/root", "/usr", "/var"];
 
-/// The entries of a veil for this host.
-pub(super) fn scan(policy: &Policy) -> Result<Vec<Entry>> {
-    let accounts = Accounts::read(policy.access.min_uid)?;
-    let mut found = BTreeMap::new();
-    let passed = passed_mounts(policy)?;
-    let mut pending = top(&passed)?;
-    while let Some(path) = pending.pop() {
-        // Before anything is asked about it: a server may not answer.
-        if passed.contains(&path) {
-            continue;
-        }
-        let Ok(metadata) = fs::symlink_metadata(&path) else {
-            continue;
-        };
-        let own_place = policy.view.private.contains(&path) || policy.view.memory.contains(&path);
-        if own_place || metadata.is_symlink() {
-            continue;
-        }
-        let veiled = hidden_from_all(&path, &metadata, &accounts);
-        if let Some(twin) = veiled.then(|| twin(&path, &metadata)).flatten() {
-            found.insert(path.clone(), entry(&path, twin, &metadata));
-        } else if metadata.is_dir() && !veiled && PLACES.iter().any(|place| path.starts_with(place))
-        {
-            // One that cannot be listed, or is gone again, is left to the guard.
-            let list = fs::read_dir(&path).into_iter().flatten();
-            pending.extend(list.flatten().map(|one| one.path()));
+/// What a look at the base has found so far.
+#[derive(Debug)]
+pub(super) struct Scan<'a> {
+    policy: &'a Policy,
+    accounts: &'a Accounts,
+    /// Where file systems are mounted that are no part of the base: a server's may be large, or not answer.
+    passed: BTreeSet<PathBuf>,
+    found: BTreeMap<PathBuf, Entry>,
+    /// Of paths that were reached by way of all directories above: a directory to look into, or not.
+    reached: BTreeMap<PathBuf, Option<Metadata>>,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(policy: &'a Policy, accounts: &'a Accounts, mounts: &[Mount]) -> Scan<'a> {
+        let local = |mount: &Mount| policy.view.overlay_types.contains(&mount.fstype);
+        let passed = mounts
+            .iter()
+            .filter(|mount| mount.at != Path::new("/") && !local(mount));
+        Scan {
+            policy,
+            accounts,
+            passed: passed.map(|mount| mount.at.clone()).collect(),
+            found: BTreeMap::new(),
+            reached: BTreeMap::new(),
         }
     }
-    add_helpful_files(&mut found);
-    add_directories(&mut found);
-    Ok(found.into_values().collect())
+
+    /// Looks at everything in the [`PLACES`].
+    pub(super) fn everything(&mut self) -> Result<()> {
+        for path in self.top()? {
+            self.all_below(path);
+        }
+        Ok(())
+    }
+
+    /// The [`PLACES`], and what else the root directory's own file system has at its top: `/lost+found`, a
+    /// swap file. These are not looked into.
+    pub(super) fn top(&self) -> Result<Vec<PathBuf>> {
+        let failed = |error| Error::refused("list", "/", error);
+        let device = fs::metadata("/").map_err(failed)?.dev();
+        let entries = fs::read_dir("/").map_err(failed)?.flatten();
+        let entries = entries.filter(|entry| !self.passed.contains(&entry.path()));
+        let own = entries.filter(|entry| entry.metadata().is_ok_and(|entry| entry.dev() == device));
+        let mut all: Vec<PathBuf> = PLACES.iter().map(PathBuf::from).collect();
+        all.extend(own.map(|entry| entry.path()));
+        all.sort();
+        all.dedup();
+        Ok(all)
+    }
+
+    /// Looks at `path` and at all that is below it.
+    pub(super) fn all_below(&mut self, path: PathBuf) {
+        let mut pending = vec![path];
+        while let Some(path) = pending.pop() {
+            if self.look(&path).is_some() {
+                pending.extend(children(&path));
+            }
+        }
+    }
+
+    /// Looks at `path` unless something above it is covered already. A directory that is to be looked into is
+    /// returned.
+    pub(super) fn reach(&mut self, path: &Path) -> Option<Metadata> {
+        if path == Path::new("/") {
+            return fs::symlink_metadata(path).ok();
+        }
+        if let Some(known) = self.reached.get(path) {
+            return known.clone();
+        }
+        let above = path.parent().and_then(|above| self.reach(above));
+        let answer = above.and_then(|_| self.look(path));
+        self.reached.insert(path.to_owned(), answer.clone());
+        answer
+    }
+
+    /// Looks at one path, above which nothing is covered. A directory that is to be looked into is returned.
+    fn look(&mut self, path: &Path) -> Option<Metadata> {
+        // Before anything is asked about it: a server may not answer.
+        if self.passed.contains(path) {
+            return None;
+        }
+        let metadata = fs::symlink_metadata(path).ok()?;
+        let view = &self.policy.view;
+        let own_place =
+            view.private.iter().any(|one| one == path) || view.memory.iter().any(|one| one == path);
+        if own_place || metadata.is_symlink() {
+            return None;
+        }
+        let veiled = hidden_from_all(path, &metadata, self.accounts);
+        if let Some(twin) = veiled.then(|| twin(path, &metadata)).flatten() {
+            self.found
+                .insert(path.to_owned(), entry(path, twin, &metadata));
+            return None;
+        }
+        let inside = PLACES.iter().any(|place| path.starts_with(place));
+        (metadata.is_dir() && !veiled && inside).then_some(metadata)
+    }
+
+    /// What was found, with all that a veil has besides.
+    pub(super) fn finish(mut self) -> Vec<Entry> {
+        add_helpful_files(&mut self.found);
+        add_directories(&mut self.found);
+        self.found.into_values().collect()
+    }
 }
 
-/// Where file systems are mounted that are no part of the base: a server's may be large, or not answer.
-fn passed_mounts(policy: &Policy) -> Result<BTreeSet<PathBuf>> {
-    let path = "/proc/self/mountinfo";
-    let table = fs::read(path).map_err(|error| Error::refused("read", path, error))?;
-    let mounts = mountinfo::parse(&table).into_iter();
-    Ok(mounts
-        .filter(|mount| {
-            mount.at != Path::new("/") && !policy.view.overlay_types.contains(&mount.fstype)
-        })
-        .map(|mount| mount.at)
-        .collect())
-}
-
-/// The [`PLACES`], and what else the root directory's own file system has at its top: `/lost+found`, a
-/// swap file. These are not looked into.
-fn top(passed: &BTreeSet<PathBuf>) -> Result<Vec<PathBuf>> {
-    let failed = |error| Error::refused("list", "/", error);
-    let device = fs::metadata("/").map_err(failed)?.dev();
-    let entries = fs::read_dir("/").map_err(failed)?.flatten();
-    let entries = entries.filter(|entry| !passed.contains(&entry.path()));
-    let own = entries.filter(|entry| entry.metadata().is_ok_and(|entry| entry.dev() == device));
-    let mut all: Vec<PathBuf> = PLACES.iter().map(PathBuf::from).collect();
-    all.extend(own.map(|entry| entry.path()));
-    all.sort();
-    all.dedup();
-    Ok(all)
+/// What is in a directory. One that cannot be listed, or is gone again, is left to the guard.
+pub(super) fn children(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let list = fs::read_dir(path).into_iter().flatten();
+    list.flatten().map(|one| one.path())
 }
 
 /// Neither everybody, nor an ordinary user as the owner or as a member of the group, nor anybody by

@@ -7,6 +7,7 @@ pub mod refresh;
 mod scope;
 pub mod sessions;
 pub mod stop;
+pub mod watch;
 
 use clap::{Args, Subcommand};
 
@@ -27,6 +28,7 @@ enum Command {
     Sessions(sessions::Sessions),
     Stop(stop::Stop),
     Refresh(refresh::Refresh),
+    Watch(watch::Watch),
     Policy(policy::Policy),
 }
 
@@ -46,6 +48,7 @@ impl Admin {
             Command::Sessions(command) => command.run(),
             Command::Stop(command) => command.run(),
             Command::Refresh(command) => command.run(),
+            Command::Watch(command) => command.run(),
             Command::Policy(command) => command.run(),
         }
     }

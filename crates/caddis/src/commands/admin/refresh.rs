@@ -6,6 +6,7 @@ use super::scope::require_root;
 use crate::commands::output::print;
 use crate::error::Error;
 use crate::helper::Call;
+use crate::session::is_inside;
 
 /// Take notice of changes to the host
 ///
@@ -15,7 +16,11 @@ use crate::helper::Call;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Refresh {
-    /// Say nothing unless something fails
+    /// Look at all of the host again for what environments need stand-ins for, not only at what may have changed
+    #[arg(long)]
+    full: bool,
+
+    /// Say nothing unless something fails, and nothing at all inside an environment
     #[arg(short, long)]
     quiet: bool,
 }
@@ -23,13 +28,18 @@ pub struct Refresh {
 const EXAMPLES: &str = "\
 Examples:
   caddis admin refresh
+  caddis admin refresh --full
   cp site.conf /etc/site.conf && caddis admin refresh --quiet";
 
 impl Refresh {
     /// Has it done, and says what was done.
     pub fn run(self) -> Result<u8, Error> {
+        // The package managers' hooks are the host's files, so those of an environment run them, too.
+        if self.quiet && is_inside() {
+            return Ok(0);
+        }
         require_root("refresh the base", "ask the administrator of this machine")?;
-        let (records, status) = Call::admin("refresh").answer()?;
+        let (records, status) = Call::admin("refresh").flag("--full", self.full).answer()?;
         if self.quiet {
             return Ok(status);
         }

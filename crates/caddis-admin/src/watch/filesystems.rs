@@ -1,0 +1,168 @@
+//! The file systems that are watched, and where on the host a directory of theirs is.
+
+use super::places::Places;
+use caddis_helper::output;
+use caddis_policy::Policy;
+use caddis_sys::fanotify::{self, Directory};
+use caddis_sys::open_by_handle_at;
+use caddis_view::error::Context;
+use caddis_view::mountinfo;
+use caddis_view::{Error, Result};
+use rustix::fs::{CWD, Mode, OFlags, fstatvfs, openat, readlinkat};
+use rustix::io::Errno;
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// What makes an environment's cached names wrong. What is in a file needs no refresh.
+const MASK: u64 = fanotify::CREATE
+    | fanotify::DELETE
+    | fanotify::MOVED_FROM
+    | fanotify::MOVED_TO
+    | fanotify::ATTRIB
+    | fanotify::ONDIR;
+
+/// How many directories are remembered.
+const MOST: usize = 16384;
+
+/// The watched file systems.
+#[derive(Debug)]
+pub(super) struct FileSystems {
+    queue: OwnedFd,
+    mounts: Vec<Watched>,
+    /// Where watching failed, so that it is said once.
+    refused: BTreeSet<PathBuf>,
+    /// Where directories are; `None`: where it does not matter.
+    known: HashMap<Box<[u8]>, Option<PathBuf>>,
+}
+
+/// A mount of a watched file system. It is not held open: that would keep it from being unmounted.
+#[derive(Debug)]
+struct Watched {
+    at: PathBuf,
+    filesystem: u64,
+}
+
+impl FileSystems {
+    pub(super) fn new() -> Result<FileSystems> {
+        let queue = fanotify::init()
+            .doing("fanotify_init", || "for the base")
+            .map_err(|error| error.hint("the kernel needs CONFIG_FANOTIFY, since 5.9"))?;
+        Ok(FileSystems {
+            queue,
+            mounts: Vec::new(),
+            refused: BTreeSet::new(),
+            known: HashMap::new(),
+        })
+    }
+
+    /// The queue of events.
+    pub(super) fn queue(&self) -> &OwnedFd {
+        &self.queue
+    }
+
+    /// Watches all that the mount table has now and that matters. All are marked again, which changes nothing for
+    /// those that were: a mount in the place of a former one is told from it by nothing that could be relied on.
+    pub(super) fn update(&mut self, policy: &Policy, places: &Places) -> Result<()> {
+        let path = "/proc/self/mountinfo";
+        let table = std::fs::read(path).map_err(|error| Error::refused("read", path, error))?;
+        let mounts = mountinfo::parse(&table)
+            .into_iter()
+            .map(|mount| (mount.at, mount.fstype));
+        let wanted = mounts
+            .filter(|(at, fstype)| policy.view.overlay_types.contains(fstype) && places.matter(at));
+        self.known.clear();
+        self.mounts.clear();
+        for (at, _) in wanted {
+            match self.watch(&at) {
+                Ok(filesystem) => {
+                    self.refused.remove(&at);
+                    self.mounts.push(Watched { at, filesystem });
+                }
+                // Gone again, or a single file.
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(errno) => {
+                    if self.refused.insert(at.clone()) {
+                        output::error(&refusal(&at, errno));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn watch(&self, at: &Path) -> std::result::Result<u64, Errno> {
+        let directory = open_directory(at)?;
+        fanotify::mark_filesystem(&self.queue, &directory, MASK)?;
+        Ok(fstatvfs(&directory)?.f_fsid)
+    }
+
+    /// Where file systems are watched, for people.
+    pub(super) fn describe(&self) -> String {
+        let places: Vec<_> = self
+            .mounts
+            .iter()
+            .map(|one| one.at.to_string_lossy())
+            .collect();
+        match &places[..] {
+            [] => "nothing: no file system of the policy's `overlay_types` is mounted".to_owned(),
+            some => some.join(", "),
+        }
+    }
+
+    /// The path of `directory` on the host, if environments see what is in it.
+    pub(super) fn place_of(&mut self, directory: Directory<'_>, places: &Places) -> Option<&Path> {
+        if !self.known.contains_key(directory.bytes()) {
+            if self.known.len() >= MOST {
+                self.known.clear();
+            }
+            let found = self.locate(directory, places);
+            self.known.insert(directory.bytes().into(), found);
+        }
+        self.known.get(directory.bytes())?.as_deref()
+    }
+
+    /// A directory with others in it has moved, so nothing is known for certain any more.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+    }
+
+    /// One that is gone is nowhere: its removal is an event of the directory that it was in.
+    fn locate(&self, directory: Directory<'_>, places: &Places) -> Option<PathBuf> {
+        let filesystem = directory.filesystem();
+        let mounts = self
+            .mounts
+            .iter()
+            .filter(|one| one.filesystem == filesystem);
+        mounts
+            .filter_map(|mount| path_on(&mount.at, directory).ok())
+            .find(|path| places.matter(path))
+    }
+}
+
+fn open_directory(at: &Path) -> std::result::Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(CWD, at, flags, Mode::empty())
+}
+
+/// The path of a directory by way of the mount at `at`.
+fn path_on(at: &Path, directory: Directory<'_>) -> std::result::Result<PathBuf, Errno> {
+    let mount = open_directory(at)?;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let found = open_by_handle_at(mount, directory.handle(), flags)?;
+    let link = format!("/proc/self/fd/{}", found.as_raw_fd());
+    let path = readlinkat(CWD, link, Vec::new())?;
+    Ok(PathBuf::from(OsStr::from_bytes(path.as_bytes())))
+}
+
+fn refusal(at: &Path, errno: Errno) -> Error {
+    let error = Error::kernel("watch", at.display(), errno);
+    match errno {
+        Errno::XDEV => error.hint(
+            "the kernel watches no subvolume; run `caddis admin refresh` after changes there",
+        ),
+        _ => error.hint("run `caddis admin refresh` after changes there"),
+    }
+}
