@@ -67,6 +67,13 @@ pub enum Verb {
         /// What to show or change.
         setting: Setting,
     },
+    /// Decide about the try of an environment.
+    Try {
+        /// Of which environment.
+        name: EnvName,
+        /// What to do with it.
+        word: Word,
+    },
     /// Check the host.
     Check,
 }
@@ -90,6 +97,8 @@ pub struct Session {
     pub stack: Option<u64>,
     /// Only print the plan.
     pub dry_run: bool,
+    /// What is changed goes into a try, to be decided upon.
+    pub trial: bool,
     /// The command; empty: a login shell.
     pub command: Vec<OsString>,
 }
@@ -103,6 +112,17 @@ pub enum Role {
     Root,
     /// Whom the environment's settings name.
     Login,
+}
+
+/// What is to become of a try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// Nothing yet: say what it has changed.
+    Show,
+    /// Its changes become the environment's.
+    Keep,
+    /// They are thrown away.
+    Discard,
 }
 
 /// What `config` asks for.
@@ -143,6 +163,8 @@ struct Parts {
     own_terminal: bool,
     stack: Option<u64>,
     dry_run: bool,
+    trial: bool,
+    word: Option<Word>,
     operands: Vec<OsString>,
     command: Vec<OsString>,
 }
@@ -162,6 +184,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
                 "--ctty",
                 "--stack",
                 "--dry-run",
+                "--try",
             ],
             0..=0,
         ),
@@ -171,6 +194,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
         "ps" => (&["--all"], 0..=1),
         "stop" => (&["--every", "--all"], 0..=1),
         "config" => (&[], 1..=2),
+        "try" => (&["--show", "--keep", "--discard"], 1..=1),
         "check" => (&[], 0..=0),
         other => return Err(wrong(format!("there is no verb {}", quoted(other)))),
     };
@@ -230,6 +254,10 @@ impl Parts {
             "--every" => self.every = true,
             "--all" => self.everybody = true,
             "--ctty" => self.own_terminal = true,
+            "--try" => self.trial = true,
+            "--show" => self.word = Some(Word::Show),
+            "--keep" => self.word = Some(Word::Keep),
+            "--discard" => self.word = Some(Word::Discard),
             "--stack" => {
                 let bytes = text(value()?)?.parse();
                 self.stack =
@@ -254,6 +282,7 @@ impl Parts {
                 own_terminal: self.own_terminal,
                 stack: self.stack,
                 dry_run: self.dry_run,
+                trial: self.trial,
                 command: self.command,
             }),
             "new" => Verb::New {
@@ -276,6 +305,12 @@ impl Parts {
             "config" => Verb::Config {
                 name: required(one()?)?,
                 setting: operands.next().map_or(Ok(Setting::ShowAll), setting)?,
+            },
+            "try" => Verb::Try {
+                name: required(one()?)?,
+                word: self
+                    .word
+                    .ok_or_else(|| wrong("try needs --show, --keep or --discard"))?,
             },
             _ => Verb::Check,
         };

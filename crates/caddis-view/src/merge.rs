@@ -9,7 +9,7 @@ use crate::identity::Identity;
 use crate::layers::{clone_mount, environment, guard};
 use crate::memory::Memory;
 use crate::plan::{Overlay, Step};
-use crate::store::layer_directories;
+use crate::trial::upper_layers;
 use caddis_sys::MountAttr;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::mount::MountAttrFlags;
@@ -119,7 +119,9 @@ fn merged(
     let guard = guard(materials.identity, "empty", &base_name).map_err(on)?;
     memory.attach(&guard, &guard_name)?;
 
+    let upper = upper_layers(&materials.environment, &overlay.at, materials.trial)?;
     let mut lowers = Vec::new();
+    lowers.extend(upper.below.as_deref());
     let front_name = format!("front{index}");
     if !overlay.front.is_empty() {
         front::build(&front_name, overlay, materials.identity)?;
@@ -137,15 +139,14 @@ fn merged(
         lowers.push(veil);
     }
     lowers.push(&guard_name);
-    let (upper, work) = layer_directories(&materials.environment, &overlay.at)?;
     let mut flags = MountAttrFlags::empty();
     flags.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, overlay.noexec);
     flags.set(MountAttrFlags::MOUNT_ATTR_NOSUID, overlay.nosuid);
     let environment = environment(
         materials.identity,
         &lowers,
-        &format!("env/{upper}"),
-        &format!("env/{work}"),
+        &upper.changes,
+        &upper.work,
         flags,
     )
     .map_err(on)?;

@@ -30,7 +30,7 @@ fn open_directory(parent: impl AsFd, name: &CStr) -> std::result::Result<OwnedFd
 
 /// The names in a directory, without `.` and `..`. All are read first, because removing or adding
 /// entries while the kernel lists them may repeat or lose some.
-fn names(directory: impl AsFd) -> std::result::Result<Vec<(CString, FileType)>, Errno> {
+pub fn names(directory: impl AsFd) -> std::result::Result<Vec<(CString, FileType)>, Errno> {
     let mut names = Vec::new();
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
@@ -201,7 +201,7 @@ pub fn copy(from: impl AsFd, to: impl AsFd, name: &CStr) -> Result<()> {
         let (from, to, name, above) = match next {
             Copying::Finish(source, target) => {
                 // After its entries, which would change the times again.
-                copy_attributes(&source, &target)
+                copy_attributes(&source, &target, |_| true)
                     .doing("copy the attributes of", || "a directory")?;
                 continue;
             }
@@ -269,7 +269,7 @@ fn copy_entry(
             if ioctl_ficlone(&target, &source).is_err() {
                 copy_data(&source, &target, stat)?;
             }
-            return copy_attributes(&source, &target);
+            return copy_attributes(&source, &target, |_| true);
         }
         FileType::Symlink => symlinkat(readlinkat(from, name, Vec::new())?, to, name)?,
         _ => mknodat(
@@ -337,7 +337,12 @@ fn copy_data(source: &OwnedFd, target: &OwnedFd, stat: &Stat) -> std::result::Re
     rustix::fs::ftruncate(target, size)
 }
 
-fn copy_attributes(source: &OwnedFd, target: &OwnedFd) -> std::result::Result<(), Errno> {
+/// Copies owner, mode, times and those extended attributes that are `wanted` by their name.
+pub fn copy_attributes(
+    source: &OwnedFd,
+    target: &OwnedFd,
+    wanted: impl Fn(&CStr) -> bool,
+) -> std::result::Result<(), Errno> {
     let stat = fstat(source)?;
     fchown(
         target,
@@ -349,7 +354,10 @@ fn copy_attributes(source: &OwnedFd, target: &OwnedFd) -> std::result::Result<()
     let mut list = vec![0_u8; 65536];
     let length = flistxattr(source, &mut list[..])?;
     for name in list[..length].split_inclusive(|byte| *byte == 0) {
-        let Ok(name) = CStr::from_bytes_with_nul(name) else {
+        let Some(name) = CStr::from_bytes_with_nul(name)
+            .ok()
+            .filter(|name| wanted(name))
+        else {
             continue;
         };
         let mut value = vec![0_u8; 65536];

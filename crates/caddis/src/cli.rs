@@ -41,6 +41,7 @@ pub enum Command {
     Enter(commands::enter::Enter),
     Run(commands::run::Run),
     Root(commands::root::Root),
+    Try(commands::trial::Try),
     New(commands::new::New),
     List(commands::list::List),
     Remove(commands::remove::Remove),
@@ -93,9 +94,11 @@ fn session_command(arguments: &[OsString]) -> Option<Command> {
 
 /// The status of a usage error: 2 as usual, but 125 for the commands whose other statuses belong to what they run.
 pub fn usage_code(arguments: &[OsString]) -> u8 {
-    let runs_something = arguments
-        .get(1)
-        .is_some_and(|command| ["enter", "run", "root"].iter().any(|name| command == name));
+    let runs_something = arguments.get(1).is_some_and(|command| {
+        ["enter", "run", "root", "try"]
+            .iter()
+            .any(|name| command == name)
+    });
     if runs_something { FAILED } else { 2 }
 }
 

@@ -6,6 +6,7 @@ use crate::host::RUN;
 use crate::sanitise::CallersState;
 use crate::variables::Variables;
 use crate::verbs::config::{Settings, read_settings};
+use crate::verbs::trial;
 use crate::{log, output};
 use caddis_policy::{EnvName, Policy, View};
 use caddis_sys::Signals;
@@ -78,7 +79,7 @@ pub(crate) fn run(
             Some(environments) => environments,
             None => open(policy, &identity)?,
         };
-        let (entrance, warning) =
+        let (entrance, warnings) =
             start_or_join(policy, &identity, &environments, &name, &session, &settings)?;
         let what = if entrance.is_start() { "start" } else { "join" };
         // The directory is not kept open: this process goes on for as long as the session, and holds nothing of
@@ -87,7 +88,7 @@ pub(crate) fn run(
         let note = move || {
             // When it was used last is not worth a session that fails.
             let _ = environments.touch(named);
-            warning.iter().for_each(|warning| output::warn(warning));
+            warnings.iter().for_each(|warning| output::warn(warning));
             log::session(what, uid, named.as_str(), role);
         };
         match run_session(entrance, &identity, &policy.root, &command, note)? {
@@ -130,7 +131,7 @@ fn create(
     }
 }
 
-/// The way into the running instance, or into one that is being started.
+/// The way into the running instance, or into one that is being started, and what is to be said on it.
 fn start_or_join(
     policy: &Policy,
     identity: &Identity,
@@ -138,17 +139,27 @@ fn start_or_join(
     name: &EnvName,
     session: &Session,
     settings: &Settings,
-) -> Result<(Entrance, Option<String>), Error> {
+) -> Result<(Entrance, Vec<String>), Error> {
     let run = Path::new(RUN);
+    let mut warnings = Vec::new();
     loop {
         let runtime = Runtime::lock(run, identity.uid, name)?;
+        let way = if session.trial {
+            trial::begin(policy, environments, &runtime, name)
+        } else {
+            trial::make_way(policy, environments, &runtime, name)
+        };
+        match way {
+            Err(error) if error.errno == Some(REMOVED) => continue,
+            other => warnings.extend(other?),
+        }
         let running = match runtime.running() {
             Err(error) if error.errno == Some(REMOVED) => continue,
             other => other?,
         };
         if let Some(instance) = running {
             if let Some(held) = runtime.join_sessions()? {
-                return Ok((Entrance::join(instance, held), None));
+                return Ok((Entrance::join(instance, held), warnings));
             }
             // Process 1 was killed.
             match runtime.wait_until_gone(&instance) {
@@ -166,10 +177,14 @@ fn start_or_join(
             policy,
             run,
             hostname: settings.hostname(),
+            trial: session.trial,
         };
         let begun = start.begin(runtime);
         return match begun {
-            Ok(entrance) => Ok((entrance, warning)),
+            Ok(entrance) => {
+                warnings.extend(warning);
+                Ok((entrance, warnings))
+            }
             Err(error) => Err(explained(name, error)),
         };
     }

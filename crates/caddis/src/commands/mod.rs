@@ -14,6 +14,7 @@ pub mod remove;
 pub mod root;
 pub mod run;
 pub mod stop;
+pub mod trial;
 
 use crate::cli::{Cli, Command};
 use crate::error::Error;
@@ -24,6 +25,7 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
         Command::Enter(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Root(command) => command.run(),
+        Command::Try(command) => command.run(),
         Command::New(command) => command.run(),
         Command::List(command) => command.run(),
         Command::Remove(command) => command.run(),

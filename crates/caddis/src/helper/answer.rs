@@ -38,6 +38,14 @@ pub struct Process {
     pub command: Vec<u8>,
 }
 
+/// A line of `try --show`: one name that a try has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// `M`: there is something new or changed; `D`: there is nothing any more.
+    pub kind: String,
+    pub path: Vec<u8>,
+}
+
 /// How a check of the host came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -88,6 +96,16 @@ impl Process {
             tty: Some(record.text("tty")?).filter(|tty| !matches!(tty.as_str(), "" | "-")),
             start: record.number("start")?,
             command: record.bytes("command")?.to_vec(),
+        })
+    }
+}
+
+impl Change {
+    /// Reads a line of `try --show`.
+    pub fn read(record: &Record) -> Result<Self, Error> {
+        Ok(Self {
+            kind: record.text("kind")?,
+            path: record.bytes("path")?.to_vec(),
         })
     }
 }
