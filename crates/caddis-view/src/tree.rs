@@ -4,9 +4,9 @@
 use crate::error::{Context, Result};
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, Timespec, Timestamps,
-    XattrFlags, chownat, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, futimens,
-    ioctl_ficlone, linkat, mkdirat, mknodat, openat, openat2, readlinkat, renameat_with, statat,
-    symlinkat, unlinkat, utimensat,
+    XattrFlags, chmodat, chownat, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat,
+    futimens, ioctl_ficlone, linkat, mkdirat, mknodat, openat, openat2, readlinkat, renameat_with,
+    statat, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
@@ -289,6 +289,15 @@ fn copy_entry(
         Some(Gid::from_raw(stat.st_gid)),
         AtFlags::SYMLINK_NOFOLLOW,
     )?;
+    if kind != FileType::Symlink {
+        // Again: another owner clears setuid bits.
+        chmodat(
+            to,
+            name,
+            Mode::from_raw_mode(stat.st_mode),
+            AtFlags::empty(),
+        )?;
+    }
     utimensat(to, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)
 }
 

@@ -47,7 +47,9 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, name: &EnvName, word: Word) -> R
             if let Err(error) = finish(&environments, name) {
                 // It can be said again once there is room.
                 environments.leave_undecided(name)?;
-                return Err(error);
+                return Err(error.hint(format!(
+                    "nothing is lost: `caddis try -e {name} --keep` does it once that is put right"
+                )));
             }
         }
         Word::Discard => environments.discard_trial(name)?,

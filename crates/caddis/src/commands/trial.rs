@@ -119,7 +119,10 @@ impl Try {
         match word {
             Some(Word::Keep) => call("--keep", name).records()?,
             Some(_) => call("--discard", name).records()?,
-            None => return Ok(leave(name)),
+            None => {
+                leave(name);
+                return Ok(());
+            }
         };
         Ok(())
     }

@@ -27,13 +27,13 @@ pub struct Ended {
 /// themselves.
 pub fn attend(mut command: Command) -> Result<Ended, Error> {
     let failed = |reason: Errno| Error::io("wait for", "the session", reason);
-    // A new process has no signal blocked: the standard library sees to that.
-    let mask = block_all().map_err(failed)?;
-    let signals = signalfd().map_err(failed)?;
     let path = command.get_program().to_owned();
     let child = command
         .spawn()
         .map_err(|error| not_started(path.as_ref(), &error))?;
+    // Not before: what is blocked would be blocked in the command.
+    let mask = block_all().map_err(failed)?;
+    let signals = signalfd().map_err(failed)?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let process =
         pidfd_open(pid.ok_or(Errno::SRCH).map_err(failed)?, PidfdFlags::empty()).map_err(failed)?;
