@@ -91,7 +91,12 @@ fn the_question_takes_a_clear_answer_and_a_look_at_the_changes() {
     );
     pty.send("k\n");
     let end = pty.wait().exits(3);
-    assert_eq!(seen(), "by-hand\n", "{end} {}", host.sh("root", "ls -lR /var/lib/caddis/env/1000"));
+    assert_eq!(
+        seen(),
+        "by-hand\n",
+        "{end} {}",
+        host.sh("root", "ls -lR /var/lib/caddis/env/1000")
+    );
     let mut pty = asked(&host, "touch /opt/second");
     pty.send("discard\n");
     pty.wait().ok();

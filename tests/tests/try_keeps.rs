@@ -14,7 +14,7 @@ import hashlib, os, random, shutil, stat, sys
 seed, count, look = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 random.seed(seed)
 os.chdir('/opt/t')
-NAMES = ['a', 'b', 'c', 'd', 'e']
+NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
 
 def paths():
     return sorted([os.path.join(top, name) for top, ds, fs in os.walk('.') for name in ds + fs])
@@ -26,7 +26,11 @@ def directories():
     return ['.'] + [path for path in paths() if is_dir(path)]
 
 def new():
-    return os.path.join(random.choice(directories()), random.choice(NAMES))
+    # Mostly where there is nothing yet, so that something is left in the end.
+    for number in range(4):
+        path = os.path.join(random.choice(directories()), random.choice(NAMES))
+        if not os.path.lexists(path): break
+    return path
 
 def clear(path):
     if is_dir(path): shutil.rmtree(path)
@@ -59,7 +63,9 @@ def step():
     kind = random.randrange(15)
     if kind == 0: write(new())
     elif kind == 1: change(some())
-    elif kind == 2: clear(some())
+    elif kind == 2:
+        path = some()
+        if not is_dir(path) or random.random() < .3: clear(path)
     elif kind in (3, 4):
         path = new(); clear(path); os.mkdir(path)
         if random.random() < .5: write(path + '/in')
@@ -159,4 +165,87 @@ fn what_is_kept_is_what_the_try_saw() {
     if let Err(error) = outcome {
         panic!("{error}");
     }
+}
+
+/// The environment and its try, as a killed `caddis` leaves them: put away, to be brought back.
+fn undecided(host: &Host) {
+    let helper = "/usr/local/libexec/caddis/caddis-helper session --try --as root -- python3 -c \"$P\" 5 60 view; true";
+    let run = host.command("alice", &["bash", "-c", helper]);
+    run.env("+PATH", "/usr/bin:/bin")
+        .env("P", PROGRAM)
+        .run()
+        .ok();
+    host.sh(
+        "root",
+        &format!("cp -a {STATE}/default /root/kept; ls -d /root/kept/try"),
+    )
+    .ok();
+}
+
+const STATE: &str = "/var/lib/caddis/env/1000";
+
+/// Whatever is killed where: nothing, or all of it, is kept; and what was to be kept will be.
+#[test]
+fn a_keep_that_was_killed_is_finished_by_the_next_use() {
+    let host = Host::start().unwrap();
+    host.sh("root", BASE).ok();
+    let run = |words: &[&str], seed: u64, count: u32| {
+        let words = program(words, seed, count);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        host.caddis("alice", &words).run().ok().stdout
+    };
+    run(&["root"], 1, 60);
+    host.sh("alice", "caddis stop").ok();
+    undecided(&host);
+    host.sh("alice", "caddis try --keep").ok();
+    let kept = run(&["root"], 0, 0);
+    let mut outcomes = [0; 3];
+    for (calls, step) in [
+        ("renameat2", 1),
+        ("flock", 1),
+        ("mkdirat", 1),
+        ("linkat", 1),
+        ("unlinkat", 9),
+        ("fsetxattr,fchmod", 1),
+    ] {
+        let mut number = 1;
+        loop {
+            let back = format!(
+                "caddis admin stop --all; rm -rf {STATE}/default; cp -a /root/kept {STATE}/default"
+            );
+            host.sh("root", &back).ok();
+            let keep = host.caddis_killed_at("alice", calls, number, &["try", "--keep"]);
+            // Killed, or not any more; what is told by `caddis` itself, that its helper was killed.
+            let killed = keep.run().code() != 0;
+            let entries = host.sh("root", &format!("ls -A {STATE}/default")).ok();
+            let has = |name: &str| entries.stdout.lines().any(|line| line == name);
+            let outcome = if has("try") {
+                0
+            } else {
+                1 + usize::from(!has("keep"))
+            };
+            outcomes[outcome] += 1;
+            if has("try") {
+                // Nothing was decided yet.
+                assert!(killed);
+                host.sh("alice", "caddis try --keep").ok();
+            }
+            let found = run(&["root"], 0, 0);
+            assert!(found == kept, "{calls} {number}:\n{found}\n{kept}");
+            // And nothing stays behind.
+            host.sh("alice", "caddis new other && caddis remove --yes other")
+                .ok();
+            let left = host.sh(
+                "root",
+                &format!("ls -A {STATE} {STATE}/default | grep -e '^[.]' -e try -e keep; true"),
+            );
+            assert_eq!(left.text(), "", "{calls} {number}");
+            if !killed {
+                break;
+            }
+            number += step;
+        }
+    }
+    // Each of them has happened.
+    assert!(outcomes.iter().all(|count| *count > 0), "{outcomes:?}");
 }
