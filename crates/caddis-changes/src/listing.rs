@@ -8,7 +8,6 @@ use std::ffi::{CStr, OsStr};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 /// What an entry says of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,19 +20,25 @@ pub enum Kind {
 
 /// Tells `each` of what the layer says of names below `at`: of files, and of directories that are not just on the way.
 pub fn names(layer: OwnedFd, at: &Path, each: &mut dyn FnMut(&Path, Kind)) -> Result<()> {
-    let mut directories = vec![(Rc::new(layer), PathBuf::from(at))];
-    while let Some((directory, at)) = directories.pop() {
-        for (name, _) in tree::names(&*directory).doing("list", || at.display())? {
+    let mut directories = vec![(layer, PathBuf::from(at), true)];
+    while let Some((directory, at, said)) = directories.pop() {
+        let entries = tree::names(&directory).doing("list", || at.display())?;
+        // One that is not on the way to anything was changed itself.
+        if entries.is_empty() && !said {
+            each(&at, Kind::Present);
+        }
+        for (name, _) in entries {
             let path = at.join(OsStr::from_bytes(name.to_bytes()));
-            let stat = statat(&*directory, &name, AtFlags::SYMLINK_NOFOLLOW)
+            let stat = statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW)
                 .doing("stat", || path.display())?;
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                 let inner = inner(&directory, &name, &path)?;
                 let marks = marks(&inner).doing("read the attributes of", || path.display())?;
-                if marks.opaque || marks.redirect.is_some() {
+                let said = marks.opaque || marks.redirect.is_some();
+                if said {
                     each(&path, Kind::Present);
                 }
-                directories.push((Rc::new(inner), path));
+                directories.push((inner, path, said));
             } else if is_whiteout(&stat) {
                 each(&path, Kind::Gone);
             } else {

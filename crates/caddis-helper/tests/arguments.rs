@@ -4,7 +4,7 @@
 
 mod invariants;
 
-use caddis_helper::arguments::{Request, Role, Session, Setting, Target, Verb, parse};
+use caddis_helper::arguments::{Request, Role, Session, Setting, Target, Verb, Word, parse};
 use caddis_policy::EnvName;
 use invariants::{arguments, check, said};
 use proptest::collection::vec;
@@ -24,6 +24,7 @@ const WORDS: &[&str] = &[
     "ps",
     "stop",
     "config",
+    "try",
     "check",
     "--for",
     "--name",
@@ -82,6 +83,10 @@ const OPTIONS: &[&str] = &[
     "--ctty",
     "--stack",
     "--dry-run",
+    "--try",
+    "--show",
+    "--keep",
+    "--discard",
     "--from",
     "--force",
     "--all",
@@ -124,11 +129,12 @@ fn session() -> impl Strategy<Value = Verb> {
         any::<bool>(),
         option::of(any::<u64>()),
         any::<bool>(),
+        any::<bool>(),
         vec(word(), 0..6),
     );
     let role = select(vec![Role::User, Role::Root, Role::Login]);
     (option::of(name()), role, paths, rest).prop_map(
-        |(name, who, (home, shell, directory), (own_terminal, stack, dry_run, command))| {
+        |(name, who, (home, shell, directory), (own_terminal, stack, dry_run, trial, command))| {
             let shell = shell.map(PathBuf::into_os_string);
             Verb::Session(Session {
                 name,
@@ -139,6 +145,7 @@ fn session() -> impl Strategy<Value = Verb> {
                 own_terminal,
                 stack,
                 dry_run,
+                trial,
                 command,
             })
         },
@@ -165,6 +172,8 @@ fn verb() -> impl Strategy<Value = (Verb, bool)> {
         1 => (name(), option::of(name())).prop_map(|(name, from)| Verb::New { name, from }),
         1 => (vec(name(), 1..4), any::<bool>()).prop_map(|(names, force)| Verb::Remove { names, force }),
         1 => config(),
+        1 => (name(), select(vec![Word::Show, Word::Keep, Word::Discard]))
+            .prop_map(|(name, word)| Verb::Try { name, word }),
         1 => Just(Verb::Check),
         1 => name().prop_map(|name| Verb::Stop { name: Some(name) }),
     ];
@@ -263,7 +272,8 @@ proptest! {
         value in select(vec!["x", "/x", "root", "1", "1000:1000"]),
     ) {
         let own: &[&str] = match verb {
-            "session" => &["--env", "--as", "--home", "--shell", "--cwd", "--ctty", "--stack", "--dry-run", "--"],
+            "session" => &["--env", "--as", "--home", "--shell", "--cwd", "--ctty", "--stack", "--dry-run", "--try", "--"],
+            "try" => &["--show", "--keep", "--discard"],
             "new" => &["--from"],
             "remove" => &["--force"],
             "list" | "ps" => &["--all"],
@@ -300,8 +310,8 @@ proptest! {
 
     #[test]
     fn names_are_valid_or_refused(name in any_word()) {
-        let places: [&[&str]; 7] =
-            [&["new"], &["new", "x", "--from"], &["remove", "x"], &["ps"], &["stop"], &["config"], &["session", "--env"]];
+        let places: [&[&str]; 8] =
+            [&["try", "--keep"], &["new"], &["new", "x", "--from"], &["remove", "x"], &["ps"], &["stop"], &["config"], &["session", "--env"]];
         for before in places {
             let words: Vec<OsString> = before.iter().map(OsString::from).chain([name.clone()]).collect();
             let valid = EnvName::parse(name.as_encoded_bytes()).is_ok();

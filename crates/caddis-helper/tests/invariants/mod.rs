@@ -1,7 +1,7 @@
 //! What holds for every command line, whatever it is: used by the ordinary tests and by the fuzz target. It reads
 //! the words a second time, by a table of its own, and says what the parser must have made of them.
 
-use caddis_helper::arguments::{Request, Setting, Target, Verb, parse};
+use caddis_helper::arguments::{Request, Setting, Target, Verb, Word, parse};
 use caddis_policy::EnvName;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -16,11 +16,11 @@ type Grammar = (
     usize,
 );
 
-const VERBS: [Grammar; 8] = [
+const VERBS: [Grammar; 9] = [
     (
         "session",
         &["--env", "--as", "--home", "--shell", "--cwd", "--stack"],
-        &["--ctty", "--dry-run"],
+        &["--ctty", "--dry-run", "--try"],
         0,
         0,
     ),
@@ -30,6 +30,7 @@ const VERBS: [Grammar; 8] = [
     ("ps", &[], &["--all"], 0, 1),
     ("stop", &[], &["--every", "--all"], 0, 1),
     ("config", &[], &[], 1, 2),
+    ("try", &[], &["--show", "--keep", "--discard"], 1, 1),
     ("check", &[], &[], 0, 0),
 ];
 
@@ -195,8 +196,12 @@ fn check_request(request: &Request, words: &Words) {
                 .map(|bytes| bytes.to_string_lossy().parse());
             assert_eq!(session.stack.map(Ok), stack);
             assert_eq!(
-                (session.own_terminal, session.dry_run),
-                (words.flag("--ctty"), words.flag("--dry-run"))
+                (session.own_terminal, session.dry_run, session.trial),
+                (
+                    words.flag("--ctty"),
+                    words.flag("--dry-run"),
+                    words.flag("--try")
+                )
             );
             "session"
         }
@@ -238,6 +243,11 @@ fn check_request(request: &Request, words: &Words) {
             );
             "config"
         }
+        Verb::Try { name, word } => {
+            assert_eq!(names(&[name]), operands);
+            assert_eq!(Some(&option_of(*word)), words.flags.last());
+            "try"
+        }
         Verb::List => "list",
         Verb::Check => "check",
     };
@@ -254,6 +264,10 @@ fn bytes(value: Option<&OsString>) -> Vec<Vec<u8>> {
 /// A number as the kernel counts users; what is none is no id that a request may have.
 fn number(text: Option<&str>) -> u32 {
     text.and_then(|text| text.parse().ok()).unwrap_or(u32::MAX)
+}
+
+fn option_of(word: Word) -> String {
+    format!("--{word:?}").to_lowercase()
 }
 
 /// A request as a command line again.
@@ -279,6 +293,7 @@ pub fn said(request: &Request) -> Vec<OsString> {
             );
             line.flag("--ctty", session.own_terminal);
             line.flag("--dry-run", session.dry_run);
+            line.flag("--try", session.trial);
         }
         Verb::New { name, from } => {
             line.word("new");
@@ -307,6 +322,11 @@ pub fn said(request: &Request) -> Vec<OsString> {
                 Setting::Show(key) => line.word(key),
                 Setting::Change(key, value) => line.word(&format!("{key}={value}")),
             }
+        }
+        Verb::Try { name, word } => {
+            line.word("try");
+            line.word(&option_of(*word));
+            line.word(name.as_str());
         }
         Verb::List => line.word("list"),
         Verb::Check => line.word("check"),

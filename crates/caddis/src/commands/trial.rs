@@ -111,9 +111,8 @@ impl Try {
     fn decide(&self, name: &EnvName, changes: &[Change], status: u8) -> Result<(), Error> {
         show(&summary(changes))?;
         let word = match (self.keep, self.discard) {
-            _ if changes.is_empty() => Some(Word::Discard),
             (true, _) if status == 0 => Some(Word::Keep),
-            (false, false) => self.ask(name)?,
+            (false, false) if !changes.is_empty() => self.ask(name)?,
             _ => Some(Word::Discard),
         };
         match word {
