@@ -6,7 +6,7 @@ use crate::dev;
 use crate::error::{Context, Error, Result};
 use crate::front;
 use crate::identity::Identity;
-use crate::layers::{clone_mount, environment, guard};
+use crate::layers::{clone_mount, environment, guard, refuse_if_in_use};
 use crate::memory::Memory;
 use crate::plan::{Overlay, Step};
 use crate::trial::upper_layers;
@@ -121,7 +121,10 @@ fn merged(
 
     let upper = upper_layers(&materials.environment, &overlay.at, materials.trial)?;
     let mut lowers = Vec::new();
-    lowers.extend(upper.below.as_deref());
+    if let Some(below) = upper.below.as_deref() {
+        refuse_if_in_use(materials.identity, below).map_err(on)?;
+        lowers.push(below);
+    }
     let front_name = format!("front{index}");
     if !overlay.front.is_empty() {
         front::build(&front_name, overlay, materials.identity)?;

@@ -109,7 +109,10 @@ impl Try {
     }
 
     fn decide(&self, name: &EnvName, changes: &[Change], status: u8) -> Result<(), Error> {
-        show(&summary(changes))?;
+        // Of what did not even start nobody wants to hear that.
+        if status != FAILED || !changes.is_empty() {
+            show(&summary(changes))?;
+        }
         let word = match (self.keep, self.discard) {
             (true, _) if status == 0 => Some(Word::Keep),
             (false, false) if !changes.is_empty() => self.ask(name)?,

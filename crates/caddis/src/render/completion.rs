@@ -92,6 +92,7 @@ fn fish(mut script: String) -> String {
     for (command, option) in [
         ("run", "-s e -l env"),
         ("root", "-s e -l env"),
+        ("try", "-s e -l env"),
         ("config", "-s e -l env"),
         ("new", "-l from"),
     ] {
@@ -117,8 +118,8 @@ mod tests {
     #[test]
     fn bash_knows_names_and_users() {
         let script = of(Shell::Bash);
-        // -e and --env of run, root and config; --from of new; the operands of four commands.
-        assert_eq!(script.matches(NAMES).count(), 2 * 3 + 1 + 4);
+        // -e and --env of run, root, try and config; --from of new; the operands of four commands.
+        assert_eq!(script.matches(NAMES).count(), 2 * 4 + 1 + 4);
         // run, root, doctor, admin list, admin ps, admin stop
         assert_eq!(script.matches("compgen -u").count(), 6);
         assert!(
@@ -159,7 +160,7 @@ mod tests {
         let script = of(Shell::Zsh);
         // As in bash, and for `admin stop`.
         let completed = script.matches(":_caddis_environments'").count();
-        assert_eq!(completed, 2 * 3 + 1 + 4 + 1);
+        assert_eq!(completed, 2 * 4 + 1 + 4 + 1);
         assert_eq!(script.matches("_caddis_environments() {").count(), 1);
         assert!(script.contains(
             "The new environment'\\''s name\\: up to 64 letters, digits, `.`, `_` and `-`:_default'"
@@ -168,6 +169,6 @@ mod tests {
 
     #[test]
     fn fish_knows_names() {
-        assert_eq!(of(Shell::Fish).matches(NAMES).count(), 4 + 4);
+        assert_eq!(of(Shell::Fish).matches(NAMES).count(), 4 + 5);
     }
 }
