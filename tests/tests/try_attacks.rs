@@ -227,3 +227,43 @@ fn a_note_that_names_nobody_keeps_nobody_waiting() {
         soon(&host, &["try", "--keep", "true"]).ok();
     }
 }
+
+/// More directories in one than there are descriptors, and a tree that is deeper than any stack.
+#[test]
+fn wide_and_deep_trees_are_kept() {
+    let host = host();
+    let wide = "import os, sys
+os.makedirs(\"/opt/w\", exist_ok=True); os.chdir(\"/opt/w\")
+for number in range(1500):
+    os.makedirs(str(number), exist_ok=True); open(f\"{number}/\" + sys.argv[1], \"w\").close()";
+    let deep = "import os, sys
+os.chdir(\"/opt\")
+for level in range(1000):
+    if not os.path.isdir(\"d\"): os.mkdir(\"d\")
+    os.chdir(\"d\"); open(sys.argv[1], \"w\").close()";
+    let few = |program: &str| {
+        let command =
+            format!("ulimit -n 256; caddis try --root --keep python3 -c '{program}' tried");
+        let bash = ["bash", "-c", &command];
+        let command = host.command("alice", &bash);
+        command.deadline(Duration::from_secs(60)).run()
+    };
+    let seen = |script: &str| {
+        let found = soon(&host, &["run", "bash", "-c", script]).ok();
+        found.text().to_owned()
+    };
+    soon(&host, &["root", "python3", "-c", wide, "own"]).ok();
+    few(wide).ok();
+    assert_eq!(
+        seen("find /opt/w -name own | wc -l; find /opt/w -name tried | wc -l"),
+        "1500\n1500"
+    );
+    soon(&host, &["root", "python3", "-c", deep, "own"]).ok();
+    // Where the descriptors do not suffice, nothing is lost.
+    few(deep).exits(125).says("Too many open files");
+    soon(&host, &["try", "--keep"]).ok();
+    assert_eq!(
+        seen("find /opt/d -name own | wc -l; find /opt/d -name tried | wc -l"),
+        "1000\n1000"
+    );
+}

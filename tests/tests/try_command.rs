@@ -26,7 +26,7 @@ fn what_a_try_changes_is_kept_or_discarded() {
     let seen = || host.inside("alice", "cat /etc/motd; ls /opt/d").ok().stdout;
     let discarded = run("--discard", "0").ok();
     assert_eq!(discarded.stdout, "mine\n");
-    assert_eq!(discarded.stderr, "D /opt/d/f\nM /etc/motd\nM /opt/d/g\n");
+    assert_eq!(discarded.stderr, "M /etc/motd\nD /opt/d/f\nM /opt/d/g\n");
     assert_eq!(seen(), "mine\nf\n");
     // All or nothing.
     assert_eq!(run("--keep", "7").exits(7).stdout, "mine\n");
@@ -101,6 +101,10 @@ fn the_question_takes_a_clear_answer_and_a_look_at_the_changes() {
     pty.send("discard\n");
     pty.wait().ok();
     assert_eq!(seen(), "by-hand\n");
+    // A directory's own attributes are something.
+    let mut pty = asked(&host, "chmod 700 /usr/share");
+    pty.send("d\n");
+    assert!(pty.wait().ok().stdout.contains("d\r\n"));
     // Where there is nothing to ask about, nobody is asked.
     let words = ["caddis", "try", "true"];
     let pty = host.command("alice", &words).pty();

@@ -64,14 +64,15 @@ fn layer(environment: &OwnedFd, from_try: &OwnedFd, target: &OwnedFd, name: &CSt
     let merge = Merge {
         root: place.clone(),
     };
-    let to = Rc::new(make_directory(target, name)?);
     let top = Merging {
         source: Rc::new(source),
-        target: to,
+        target: Rc::new(make_directory(target, name)?),
         below: place.below.clone(),
         place,
     };
-    merge.run(vec![Job::Enter(top)])
+    let mut jobs = Vec::new();
+    enter(top, &mut jobs)?;
+    merge.run(jobs)
 }
 
 /// A directory of the try, and what becomes of it.
@@ -84,12 +85,12 @@ struct Merging {
     below: Option<PathBuf>,
 }
 
-/// What is left to do.
+/// What is left to do. A directory is opened when its turn comes: one may hold more than there are descriptors.
 enum Job {
-    /// A directory of the try, with what the environment has in it.
-    Enter(Merging),
-    /// Its attributes, after its entries, which change its times.
-    Leave(Merging),
+    /// An entry of the try, in place of what the environment has of that name.
+    Tried(Rc<Merging>, CString),
+    /// The attributes of a directory of the try, after its entries, which change its times.
+    Leave(Rc<Merging>),
     /// An entry as it is, whatever is in it.
     As(Rc<OwnedFd>, Rc<OwnedFd>, CString),
     /// The attributes of a directory that was taken as it is.
@@ -107,7 +108,7 @@ impl Merge {
     fn run(&self, mut jobs: Vec<Job>) -> Result<()> {
         while let Some(job) = jobs.pop() {
             match job {
-                Job::Enter(merging) => self.enter(merging, &mut jobs)?,
+                Job::Tried(merging, name) => self.entry(&merging, &name, &mut jobs)?,
                 Job::Leave(merging) => leave(&merging)?,
                 Job::As(from, to, name) => take(&from, &to, &name, &mut jobs)?,
                 Job::Attributes(source, target) => {
@@ -119,50 +120,48 @@ impl Merge {
         Ok(())
     }
 
-    fn enter(&self, merging: Merging, jobs: &mut Vec<Job>) -> Result<()> {
-        let tried = tree::names(&*merging.source).doing("list", || "a directory of the try")?;
-        let mut inner = Vec::new();
-        for (name, _) in &tried {
-            inner.extend(self.entry(&merging, name)?);
-        }
-        if let Some(upper) = &merging.place.upper {
-            let tried: HashSet<&CStr> = tried.iter().map(|(name, _)| name.as_c_str()).collect();
-            let own = tree::names(&**upper).doing("list", || "a directory")?;
-            let untouched = own
-                .into_iter()
-                .filter(|(name, _)| !tried.contains(name.as_c_str()));
-            let (upper, target) = (upper, &merging.target);
-            inner.extend(untouched.map(|(name, _)| Job::As(upper.clone(), target.clone(), name)));
-        }
-        jobs.push(Job::Leave(merging));
-        jobs.append(&mut inner);
-        Ok(())
-    }
-
-    /// An entry of the try, in place of what the environment has of that name.
-    fn entry(&self, merging: &Merging, name: &CStr) -> Result<Option<Job>> {
+    fn entry(&self, merging: &Merging, name: &CStr, jobs: &mut Vec<Job>) -> Result<()> {
         let Merging { source, target, .. } = merging;
         let stat =
             statat(&**source, name, AtFlags::SYMLINK_NOFOLLOW).doing("stat", || shown(name))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
             // What was the environment's alone is gone with the environment's.
-            if !(is_whiteout(&stat) && merging.place.below.is_none()) {
-                origin::remember(source, name, merging.place.upper.as_deref())?;
-                link(source, target, name)?;
+            if is_whiteout(&stat) && merging.place.below.is_none() {
+                return Ok(());
             }
-            return Ok(None);
+            origin::remember(source, name, merging.place.upper.as_deref())?;
+            return link(source, target, name);
         }
         let inner = open_directory(&**source, name).doing("open", || shown(name))?;
         let marks = marks(&inner).doing("read the attributes of", || shown(name))?;
-        let place = merging.place.of(&self.root, name, &marks)?;
         let natural = merging.place.below.as_deref();
-        Ok(Some(Job::Enter(Merging {
+        let merging = Merging {
             source: Rc::new(inner),
             target: Rc::new(make_directory(target, name)?),
-            place,
+            place: merging.place.of(&self.root, name, &marks)?,
             below: natural.map(|below| below.join(OsStr::from_bytes(name.to_bytes()))),
-        })))
+        };
+        enter(merging, jobs)
     }
+}
+
+/// What there is to do for a directory of the try.
+fn enter(merging: Merging, jobs: &mut Vec<Job>) -> Result<()> {
+    let tried = tree::names(&*merging.source).doing("list", || "a directory of the try")?;
+    let merging = Rc::new(merging);
+    jobs.push(Job::Leave(merging.clone()));
+    if let Some(upper) = &merging.place.upper {
+        let tried: HashSet<&CStr> = tried.iter().map(|(name, _)| name.as_c_str()).collect();
+        let own = tree::names(&**upper).doing("list", || "a directory")?;
+        let untouched = own
+            .into_iter()
+            .filter(|(name, _)| !tried.contains(name.as_c_str()));
+        let target = &merging.target;
+        jobs.extend(untouched.map(|(name, _)| Job::As(upper.clone(), target.clone(), name)));
+    }
+    let tried = tried.into_iter();
+    jobs.extend(tried.map(|(name, _)| Job::Tried(merging.clone(), name)));
+    Ok(())
 }
 
 /// The attributes that the try has given a directory; overlayfs' marks say where it now lies in the layers below.

@@ -38,9 +38,8 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, name: &EnvName, word: Word) -> R
     match word {
         Word::Show => {
             // Whoever reads what follows may do so slowly.
-            let lines = changes(&environments, name)?;
             drop(runtime);
-            lines.iter().for_each(|line| output::plain(line));
+            changes(&environments, name)?;
         }
         Word::Keep => {
             environments.decide_to_keep(name)?;
@@ -142,11 +141,10 @@ fn going_on(operation: &str, name: &EnvName, Owner { pid, .. }: Owner) -> Error 
     ))
 }
 
-/// What the try has changed, a line for each name.
-fn changes(environments: &Environments, name: &EnvName) -> Result<Vec<String>, Error> {
+/// Says what the try has changed, a line for each name.
+fn changes(environments: &Environments, name: &EnvName) -> Result<(), Error> {
     let environment = environments.open(name)?.ok_or_else(|| missing(name))?;
     let directory = root_directory(&environment, TRY, false)?;
-    let mut lines = Vec::new();
     for entry in entries(&directory)? {
         if entry.ends_with(WORK) {
             continue;
@@ -158,11 +156,10 @@ fn changes(environments: &Environments, name: &EnvName) -> Result<Vec<String>, E
                 Kind::Gone => "D",
             };
             let path = output::encode(path.as_os_str().as_bytes());
-            lines.push(format!("kind={kind}\tpath={path}"));
+            output::plain(&format!("kind={kind}\tpath={path}"));
         })?;
     }
-    lines.sort_unstable();
-    Ok(lines)
+    Ok(())
 }
 
 /// Where the file system of a layer is mounted: the other way of [`caddis_view::plan::upper_name`].
