@@ -353,3 +353,70 @@ fn a_full_disk_leaves_a_try_to_be_kept_later() {
         "tried\nf\n"
     );
 }
+
+#[test]
+fn a_try_stops_goes_on_and_ends_as_its_command_does() {
+    let host = Host::start().unwrap();
+    let shell = ["bash", "--norc", "--noprofile", "-i"];
+    let command = host.command("alice", &shell).env("PS1", "outer$ ");
+    let mut pty = command.deadline(Duration::from_secs(20)).pty();
+    pty.expect("outer$ ");
+    pty.send("caddis try --root bash -c 'touch /opt/f; echo up; sleep infinity; exit 4'\n");
+    pty.expect("up\r\n");
+    for stop in ["\u{1a}", ""] {
+        if stop.is_empty() {
+            // Of itself, without the terminal's doing.
+            host.sh("root", "pkill -STOP -f '^bash -c touch'").ok();
+        }
+        pty.send(stop);
+        pty.expect("Stopped");
+        pty.expect("outer$ ");
+        pty.send("fg\n");
+        pty.expect("exit 4'\r\n");
+        eventually("it goes on", || {
+            let state = host.sh("root", "ps -o stat= -p $(pgrep -f '^bash -c touch')");
+            state.text().starts_with('S')
+        });
+    }
+    host.sh("root", "pkill -x sleep").ok();
+    pty.expect(QUESTION);
+    pty.send("k\n");
+    pty.expect("outer$ ");
+    pty.send("echo $?; exit\n");
+    pty.expect("4\r\n");
+    pty.wait().ok();
+    assert_eq!(host.inside("alice", "ls /opt").ok().text(), "f");
+    // A signal for `caddis` is one for the command.
+    let script = "trap \"echo told; exit 9\" TERM; echo; while :; do read -rt 1000; done";
+    let words = ["try", "--discard", "bash", "-c", script];
+    let mut running = host.caddis("alice", &words).spawn();
+    running.line();
+    host.sh("root", "pkill -TERM -x caddis").ok();
+    assert_eq!(running.wait().exits(9).stdout, "\ntold\n");
+}
+
+/// What a file of the base was when it was customised does not change by another mode for the user's copy.
+#[test]
+fn a_kept_copy_of_a_copy_is_as_old_as_the_copy() {
+    let host = Host::start().unwrap();
+    let of = |file: &str, script: &str| {
+        let path = format!("/var/lib/caddis/env/1000/default/@/etc/{file}");
+        host.sh("root", &format!("{script} {path}"))
+            .text()
+            .to_owned()
+    };
+    let taken = "getfattr --only-values --absolute-names -n trusted.caddis.taken";
+    host.inside_root(
+        "alice",
+        "for file in motd issue; do echo mine > /etc/$file; done",
+    )
+    .ok();
+    let born = of("motd", "stat -c %.9W").replace('.', "");
+    let change = "chmod 600 /etc/motd; echo new > /etc/new; mv /etc/new /etc/issue";
+    for _ in 0..2 {
+        attempt(&host, &["--root", "--keep", "bash", "-c", change]).ok();
+        assert_eq!(of("motd", taken), born);
+        // This is not a copy any more.
+        assert_eq!(of("issue", taken), "");
+    }
+}

@@ -30,6 +30,7 @@ Examples:
   caddis enter                             a shell in your environment
   caddis root apt-get install -y cowsay    install a package in it
   caddis run -e project make -j8           run a command in another one
+  caddis try --root apt-get upgrade        see what it does before it counts
   caddis list                              what you have, and how big it is
 
 Exit status: the command's own; 128+n if signal n ended it; 125 if Caddis failed;
