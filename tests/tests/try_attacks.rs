@@ -267,3 +267,31 @@ for level in range(1000):
         "1000\n1000"
     );
 }
+
+/// Only the host's root can make one, and a backup may bring it back.
+#[test]
+fn a_file_that_cannot_be_removed_does_not_undo_a_keep() {
+    let host = host();
+    let state = "/var/lib/caddis/env/1000";
+    host.inside_root("alice", "mkdir /opt/d; touch /opt/d/f /opt/g")
+        .ok();
+    let immutable = |sign: &str, place: &str| {
+        let script = format!("chattr {sign}i {state}/{place}");
+        host.sh("root", &script).ok();
+    };
+    interrupted(&host, "rm -r /opt/d");
+    immutable("+", "default/@/opt/d/f");
+    soon(&host, &["try", "--keep"]).ok();
+    assert_eq!(soon(&host, &["run", "ls", "/opt"]).ok().stdout, "g\n");
+    immutable("-", ".copy-*/@/opt/d/f");
+    soon(&host, &["new", "other"]).ok();
+    let left = host.sh("root", &format!("ls -A {state}")).ok();
+    assert_eq!(left.stdout, "default\nother\n");
+    // What cannot be linked is named, and nothing is lost.
+    immutable("+", "default/@/opt/g");
+    let refused = soon(&host, &["try", "--root", "--keep", "touch", "/opt/h"]);
+    refused.exits(125).says("link g: Operation not permitted");
+    immutable("-", "default/@/opt/g");
+    soon(&host, &["try", "--keep"]).ok();
+    assert_eq!(soon(&host, &["run", "ls", "/opt"]).ok().stdout, "g\nh\n");
+}

@@ -84,11 +84,13 @@ impl Environments {
     ) -> Result<()> {
         let environment = self.open(name)?.ok_or_else(|| missing(name))?;
         let trial = root_directory(&environment, KEPT, false)?;
-        // The former directory has the name of an unfinished copy then, and is removed as one.
         self.complete_or_not_at_all(name, RenameFlags::EXCHANGE, |merged| {
             merge(&environment, &trial, merged)
         })?;
-        self.remove_leftovers()
+        // The former directory has the name of an unfinished copy now. It is kept all the same if that cannot be
+        // removed; the next removal tries again.
+        let _ = self.remove_leftovers();
+        Ok(())
     }
 }
 
