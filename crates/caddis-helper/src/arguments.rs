@@ -69,6 +69,13 @@ pub enum Verb {
     },
     /// Tell what was changed in an environment.
     Diff(Diff),
+    /// Decide about the try of an environment.
+    Try {
+        /// Of which environment.
+        name: EnvName,
+        /// What to do with it.
+        word: Word,
+    },
     /// Check the host.
     Check,
 }
@@ -80,6 +87,8 @@ pub struct Diff {
     pub name: Option<EnvName>,
     /// Also what is in files.
     pub content: bool,
+    /// Of its try, against the environment.
+    pub trial: bool,
     /// Only there; nowhere in particular if empty.
     pub paths: Vec<PathBuf>,
 }
@@ -103,6 +112,8 @@ pub struct Session {
     pub stack: Option<u64>,
     /// Only print the plan.
     pub dry_run: bool,
+    /// What is changed goes into a try, to be decided upon.
+    pub trial: bool,
     /// The command; empty: a login shell.
     pub command: Vec<OsString>,
 }
@@ -116,6 +127,15 @@ pub enum Role {
     Root,
     /// Whom the environment's settings name.
     Login,
+}
+
+/// What is to become of a try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// Its changes become the environment's.
+    Keep,
+    /// They are thrown away.
+    Discard,
 }
 
 /// What `config` asks for.
@@ -157,6 +177,8 @@ struct Parts {
     stack: Option<u64>,
     dry_run: bool,
     content: bool,
+    trial: bool,
+    word: Option<Word>,
     operands: Vec<OsString>,
     command: Vec<OsString>,
 }
@@ -176,6 +198,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
                 "--ctty",
                 "--stack",
                 "--dry-run",
+                "--try",
             ],
             0..=0,
         ),
@@ -185,7 +208,8 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
         "ps" => (&["--all"], 0..=1),
         "stop" => (&["--every", "--all"], 0..=1),
         "config" => (&[], 1..=2),
-        "diff" => (&["--env", "--content"], 0..=0),
+        "diff" => (&["--env", "--content", "--try"], 0..=0),
+        "try" => (&["--keep", "--discard"], 1..=1),
         "check" => (&[], 0..=0),
         other => return Err(wrong(format!("there is no verb {}", quoted(other)))),
     };
@@ -246,6 +270,9 @@ impl Parts {
             "--all" => self.everybody = true,
             "--ctty" => self.own_terminal = true,
             "--content" => self.content = true,
+            "--try" => self.trial = true,
+            "--keep" => self.word = Some(Word::Keep),
+            "--discard" => self.word = Some(Word::Discard),
             "--stack" => {
                 let bytes = text(value()?)?.parse();
                 self.stack =
@@ -270,6 +297,7 @@ impl Parts {
                 own_terminal: self.own_terminal,
                 stack: self.stack,
                 dry_run: self.dry_run,
+                trial: self.trial,
                 command: self.command,
             }),
             "new" => Verb::New {
@@ -296,12 +324,19 @@ impl Parts {
             "diff" => Verb::Diff(Diff {
                 name: self.env,
                 content: self.content,
+                trial: self.trial,
                 paths: self
                     .command
                     .into_iter()
                     .map(plain_path)
                     .collect::<Result<_, _>>()?,
             }),
+            "try" => Verb::Try {
+                name: required(one()?)?,
+                word: self
+                    .word
+                    .ok_or_else(|| wrong("try needs --keep or --discard"))?,
+            },
             _ => Verb::Check,
         };
         Ok(Request {

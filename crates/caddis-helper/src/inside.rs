@@ -30,6 +30,9 @@ pub(crate) fn session(request: Request, state: CallersState) -> Result<u8, Error
     let Verb::Session(session) = request.verb else {
         return refused("do that");
     };
+    if session.trial {
+        return refused("begin a try");
+    }
     if session
         .name
         .as_ref()

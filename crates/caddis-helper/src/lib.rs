@@ -83,6 +83,7 @@ fn on_host(request: Request, state: CallersState) -> Result<u8, Error> {
         Verb::Stop { name } => verbs::stop::run(&policy, &whom, name.as_ref()),
         Verb::Config { name, setting } => verbs::config::run(&policy, &whom, &name, &setting),
         Verb::Diff(diff) => verbs::diff::run(&policy, &whom, &diff),
+        Verb::Try { name, word } => verbs::trial::run(&policy, &whom, &name, word),
         Verb::Check => verbs::check::run(&policy, &whom),
     }
 }

@@ -4,7 +4,7 @@
 
 mod invariants;
 
-use caddis_helper::arguments::{Diff, Request, Role, Session, Setting, Target, Verb, parse};
+use caddis_helper::arguments::{Diff, Request, Role, Session, Setting, Target, Verb, Word, parse};
 use caddis_policy::EnvName;
 use invariants::{arguments, check, said};
 use proptest::collection::vec;
@@ -25,6 +25,7 @@ const WORDS: &[&str] = &[
     "stop",
     "config",
     "diff",
+    "try",
     "check",
     "--for",
     "--name",
@@ -83,6 +84,9 @@ const OPTIONS: &[&str] = &[
     "--ctty",
     "--stack",
     "--dry-run",
+    "--try",
+    "--keep",
+    "--discard",
     "--from",
     "--force",
     "--all",
@@ -126,11 +130,12 @@ fn session() -> impl Strategy<Value = Verb> {
         any::<bool>(),
         option::of(any::<u64>()),
         any::<bool>(),
+        any::<bool>(),
         vec(word(), 0..6),
     );
     let role = select(vec![Role::User, Role::Root, Role::Login]);
     (option::of(name()), role, paths, rest).prop_map(
-        |(name, who, (home, shell, directory), (own_terminal, stack, dry_run, command))| {
+        |(name, who, (home, shell, directory), (own_terminal, stack, dry_run, trial, command))| {
             let shell = shell.map(PathBuf::into_os_string);
             Verb::Session(Session {
                 name,
@@ -141,6 +146,7 @@ fn session() -> impl Strategy<Value = Verb> {
                 own_terminal,
                 stack,
                 dry_run,
+                trial,
                 command,
             })
         },
@@ -168,11 +174,13 @@ fn plain_path() -> impl Strategy<Value = PathBuf> {
 }
 
 fn diff() -> impl Strategy<Value = Verb> {
-    (option::of(name()), any::<bool>(), vec(plain_path(), 0..4)).prop_map(
-        |(name, content, paths)| {
+    let flags = any::<(bool, bool)>();
+    (option::of(name()), flags, vec(plain_path(), 0..4)).prop_map(
+        |(name, (content, trial), paths)| {
             Verb::Diff(Diff {
                 name,
                 content,
+                trial,
                 paths,
             })
         },
@@ -187,6 +195,8 @@ fn verb() -> impl Strategy<Value = (Verb, bool)> {
         1 => (vec(name(), 1..4), any::<bool>()).prop_map(|(names, force)| Verb::Remove { names, force }),
         1 => config(),
         1 => diff(),
+        1 => (name(), select(vec![Word::Keep, Word::Discard]))
+            .prop_map(|(name, word)| Verb::Try { name, word }),
         1 => Just(Verb::Check),
         1 => name().prop_map(|name| Verb::Stop { name: Some(name) }),
     ];
@@ -296,9 +306,10 @@ proptest! {
         value in select(vec!["x", "/x", "root", "1", "1000:1000"]),
     ) {
         let own: &[&str] = match verb {
-            "session" => &["--env", "--as", "--home", "--shell", "--cwd", "--ctty", "--stack", "--dry-run", "--"],
+            "session" => &["--env", "--as", "--home", "--shell", "--cwd", "--ctty", "--stack", "--dry-run", "--try", "--"],
+            "try" => &["--keep", "--discard"],
             "new" => &["--from"],
-            "diff" => &["--env", "--content", "--"],
+            "diff" => &["--env", "--content", "--try", "--"],
             "remove" => &["--force"],
             "list" | "ps" => &["--all"],
             "stop" => &["--all", "--every"],
@@ -334,8 +345,8 @@ proptest! {
 
     #[test]
     fn names_are_valid_or_refused(name in any_word()) {
-        let places: [&[&str]; 7] =
-            [&["new"], &["new", "x", "--from"], &["remove", "x"], &["ps"], &["stop"], &["config"], &["session", "--env"]];
+        let places: [&[&str]; 8] =
+            [&["try", "--keep"], &["new"], &["new", "x", "--from"], &["remove", "x"], &["ps"], &["stop"], &["config"], &["session", "--env"]];
         for before in places {
             let words: Vec<OsString> = before.iter().map(OsString::from).chain([name.clone()]).collect();
             let valid = EnvName::parse(name.as_encoded_bytes()).is_ok();

@@ -1,7 +1,8 @@
-//! The changes of an environment, and beside them what it would show without: for whoever compares both.
+//! The changes of an environment, and beside them what it would show without: for whoever compares both. Those of a try
+//! are compared with the environment.
 //!
-//! Nothing of the environment has to run, and no lock is taken. Its changes are never a layer here: two overlays must
-//! not have the same, so they are only read as they lie on disk.
+//! Nothing of the environment has to run, and no lock is taken. What is compared is never a layer here: two overlays must
+//! not change the same, so it is only read as it lies on disk.
 
 use crate::build::cut_loose;
 use crate::credentials::stay_closed;
@@ -13,6 +14,8 @@ use crate::memory::Memory;
 use crate::merge::{Lowers, lowers, open_bases};
 use crate::plan::Overlay;
 use crate::start::Start;
+use crate::store::root_directory;
+use crate::trial::TRY;
 use crate::userns;
 use crate::veil::Veil;
 use caddis_sys::{MountAttr, unshare};
@@ -57,7 +60,7 @@ pub fn layers(start: &Start<'_>) -> Result<Below> {
     // Modes are given in full where something is made.
     umask(Mode::empty());
     let memory = Memory::new(&start.policy.storage.memory, start.run, identity)?;
-    for name in ["empty", "veil"] {
+    for name in ["empty", "veil", "env"] {
         memory.directory(name, 0o755)?;
     }
     let bases = open_bases(plan, identity)?;
@@ -65,14 +68,25 @@ pub fn layers(start: &Start<'_>) -> Result<Below> {
     let read_only = MountAttr::new(READ_ONLY).idmapped(&user_namespace);
     let veil = start.veil()?;
     memory.attach(&clone_mount(&veil.directory, false, &read_only)?, "veil")?;
-    let changes = clone_mount(start.environment()?, false, &read_only)?;
+    let environment = start.environment()?;
+    let mine = match start.trial {
+        true => root_directory(&environment, TRY, false)?,
+        false => start.environment()?,
+    };
+    let mine = clone_mount(mine, false, &read_only)?;
+    memory.attach(&clone_mount(environment, false, &read_only)?, "env")?;
     let mut layers = Vec::new();
     for (index, (overlay, base)) in plan.overlays.iter().zip(&bases).enumerate() {
         let Some(base) = base else { continue };
-        let Some(upper) = upper(&changes, overlay)? else {
+        let Some(upper) = upper(&mine, overlay)? else {
             continue;
         };
-        let Lowers { names, guard } = lowers(identity, &memory, index, overlay, base, &read_only)?;
+        let Lowers { mut names, guard } =
+            lowers(identity, &memory, index, overlay, base, &read_only)?;
+        let changes = format!("env/{}", overlay.upper);
+        if start.trial && rustix::fs::lstat(changes.as_str()).is_ok() {
+            names.insert(0, changes);
+        }
         let below = if names.len() > 1 {
             without_changes(identity, &names)?
         } else {

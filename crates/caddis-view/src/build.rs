@@ -32,6 +32,8 @@ pub struct Materials<'a> {
     pub(crate) user_namespace: &'a Taker,
     /// The environment's directory, opened in this mount namespace.
     pub environment: OwnedFd,
+    /// What is changed goes into the layer of its try.
+    pub trial: bool,
     /// The veil, opened in this mount namespace.
     pub veil: OwnedFd,
     /// A directory of the host that only root can reach, to build on.

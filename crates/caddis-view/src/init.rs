@@ -61,7 +61,11 @@ pub(crate) fn live(
     let code = Code::of_this_program().doing("read", || "/proc/self/maps")?;
     forget_the_caller(&own);
     cut_loose()?;
-    let times = start.policy.session.clone();
+    let mut times = start.policy.session.clone();
+    if start.trial {
+        // It is to be decided upon, with nothing running in it.
+        times.linger = Duration::ZERO;
+    }
     let veil = start.veil()?;
     let Built {
         user_namespace,
@@ -72,6 +76,7 @@ pub(crate) fn live(
         policy: start.policy,
         user_namespace: namespace,
         environment: start.environment()?,
+        trial: start.trial,
         veil: veil.directory,
         workshop: start.run.to_owned(),
     })?;

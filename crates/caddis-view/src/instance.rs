@@ -4,6 +4,7 @@
 
 use crate::ending::{wait_for_end, wait_until_gone};
 use crate::error::{Context, Error, Result};
+use crate::owner::OWNER;
 use crate::process::Stat;
 use crate::record::{ENDS, RUNS, Record};
 use crate::store::{root_directory, top_directory};
@@ -32,7 +33,7 @@ pub const REMOVED: Errno = Errno::STALE;
 /// The run-time directory of an environment, locked: nobody else starts, joins or ends its instance.
 #[derive(Debug)]
 pub struct Runtime {
-    directory: OwnedFd,
+    pub(crate) directory: OwnedFd,
     lock: OwnedFd,
     name: String,
 }
@@ -225,7 +226,7 @@ impl Runtime {
     }
 
     /// Makes room for a new file. What cannot be taken away shows when that is made.
-    fn clear(&self, name: &str) {
+    pub(crate) fn clear(&self, name: &str) {
         if unlinkat(&self.directory, name, AtFlags::empty()) == Err(Errno::ISDIR) {
             let _ = unlinkat(&self.directory, name, AtFlags::REMOVEDIR);
         }
@@ -304,7 +305,7 @@ impl Runtime {
     /// Removes the run-time directory of an environment that is removed. The lock is held on a file
     /// without a name from here on, which tells those who wait for it to look again.
     pub fn remove(self) -> Result<()> {
-        for name in [RECORD, SESSIONS, REFRESHED, DEALING, LOCK] {
+        for name in [RECORD, SESSIONS, OWNER, REFRESHED, DEALING, LOCK] {
             match unlinkat(&self.directory, name, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(errno).doing("remove", || name),

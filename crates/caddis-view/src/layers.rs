@@ -171,3 +171,21 @@ pub fn environment(
         )
     })
 }
+
+/// Refuses a layer that an overlay changes (EBUSY), which is there for as long as anybody holds one of its files. The
+/// kernel only warns of that in its log where the layer is a lower one and another lower one has no file handles.
+///
+/// It is asked by a request that cannot be met: it looks whether the upper layer is free before it finds that the work
+/// directory is the same one. A mount that is made would be synced when it goes.
+pub fn refuse_if_in_use(identity: &Identity, layer: &str) -> Result<()> {
+    match environment(
+        identity,
+        &["empty".to_owned()],
+        layer,
+        layer,
+        MountAttrFlags::empty(),
+    ) {
+        Err(error) if error.errno == Some(Errno::BUSY) => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -29,6 +29,7 @@ mod layers;
 mod memory;
 mod merge;
 pub mod mountinfo;
+pub mod owner;
 mod place;
 pub mod plan;
 pub mod process;
@@ -38,6 +39,7 @@ pub mod session;
 pub mod start;
 pub mod store;
 pub mod tree;
+pub mod trial;
 mod userns;
 pub mod veil;
 

@@ -6,10 +6,10 @@ use crate::dev;
 use crate::error::{Context, Error, Result};
 use crate::front;
 use crate::identity::Identity;
-use crate::layers::{clone_mount, environment, guard};
+use crate::layers::{clone_mount, environment, guard, refuse_if_in_use};
 use crate::memory::Memory;
 use crate::plan::{Overlay, Plan, Step};
-use crate::store::layer_directories;
+use crate::trial::upper_layers;
 use caddis_sys::MountAttr;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::mount::MountAttrFlags;
@@ -109,19 +109,17 @@ fn merged(
     read_only: &MountAttr<'_>,
 ) -> Result<Merged> {
     let identity = materials.identity;
-    let Lowers { names, guard } = lowers(identity, memory, index, overlay, source, read_only)?;
-    let (upper, work) = layer_directories(&materials.environment, &overlay.at)?;
+    let Lowers { mut names, guard } = lowers(identity, memory, index, overlay, source, read_only)?;
+    let upper = upper_layers(&materials.environment, &overlay.at, materials.trial)?;
+    if let Some(below) = upper.below {
+        refuse_if_in_use(identity, &below).map_err(|error| on(overlay, error))?;
+        names.insert(0, below);
+    }
     let mut flags = MountAttrFlags::empty();
     flags.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, overlay.noexec);
     flags.set(MountAttrFlags::MOUNT_ATTR_NOSUID, overlay.nosuid);
-    let environment = environment(
-        identity,
-        &names,
-        &format!("env/{upper}"),
-        &format!("env/{work}"),
-        flags,
-    )
-    .map_err(|error| on(overlay, error))?;
+    let environment = environment(identity, &names, &upper.changes, &upper.work, flags)
+        .map_err(|error| on(overlay, error))?;
     Ok(Merged { environment, guard })
 }
 

@@ -60,6 +60,8 @@ pub fn run(
     }
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).doing("pipe", || "to the command")?;
     let outer = pidfd_open(getpid(), PidfdFlags::empty()).doing("pidfd_open", || "the session")?;
+    // Before there is a shell that takes it.
+    let mut terminal = Terminal::of_caller();
     let (pid, child) = match fork(Namespaces::Same) {
         Ok(Forked::Child) => {
             let way = Way {
@@ -102,7 +104,6 @@ pub fn run(
         }
         Joined::Killed => {}
     }
-    let mut terminal = Terminal::of_caller();
     become_monitor(&instance.pidfd, identity)?;
     if let Some(failure) = failure(&last_words(&reader, &child, &signals)?) {
         return failed(failure);

@@ -32,6 +32,8 @@ pub struct Start<'a> {
     pub run: &'a Path,
     /// The host name inside; `None`: the host's.
     pub hostname: Option<&'a str>,
+    /// What is changed goes into the layer of its try.
+    pub trial: bool,
 }
 
 impl Start<'_> {

@@ -4,6 +4,7 @@
 use crate::error::{Context, Error, Result};
 use crate::plan::upper_name;
 use crate::tree;
+use crate::trial::TRY;
 use caddis_policy::EnvName;
 use rustix::fs::{
     AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Timestamps, chmodat,
@@ -64,12 +65,12 @@ pub fn top_directory(path: &Path) -> Result<OwnedFd> {
 /// How copies that are not complete, and environments that are being removed, are named until then. No
 /// environment's name begins with a dot.
 const COPY: &str = ".copy-";
-const REMOVED: &str = ".removed-";
+pub(crate) const REMOVED: &str = ".removed-";
 
 /// The environments of one user.
 #[derive(Debug)]
 pub struct Environments {
-    directory: OwnedFd,
+    pub(crate) directory: OwnedFd,
 }
 
 /// What `list` tells about an environment.
@@ -147,6 +148,29 @@ impl Environments {
             ));
         }
         let source = self.open(from)?.ok_or_else(|| missing(from))?;
+        self.complete_or_not_at_all(name, RenameFlags::NOREPLACE, |target| {
+            for entry in entries(&source)? {
+                if entry == TRY {
+                    // Nobody has decided yet whether it belongs to the environment.
+                } else if entry.ends_with(WORK) {
+                    // Overlayfs' own scratch space; that it exists says that its upper directory is complete.
+                    mkdirat(target, &entry, Mode::RWXU).doing("create", || &entry)?;
+                } else {
+                    tree::copy(&source, target, &c_name(&entry))?;
+                }
+            }
+            Ok(())
+        })?;
+        self.set_used(name, 0)
+    }
+
+    /// Has `fill` fill a directory that then gets `name` by a rename with `flags`.
+    pub(crate) fn complete_or_not_at_all(
+        &self,
+        name: &EnvName,
+        flags: RenameFlags,
+        fill: impl FnOnce(&OwnedFd) -> Result<()>,
+    ) -> Result<()> {
         let unfinished = c_name(&format!("{COPY}{}-{name}", std::process::id()));
         tree::remove(&self.directory, &unfinished)?;
         mkdirat(&self.directory, &unfinished, Mode::RWXU).doing("create", || "the copy")?;
@@ -154,23 +178,15 @@ impl Environments {
             let target = openat(&self.directory, &unfinished, DIRECTORY, Mode::empty())
                 .doing("open", || "the copy")?;
             flock(&target, FlockOperation::LockExclusive).doing("lock", || "the copy")?;
-            for entry in entries(&source)? {
-                if entry.ends_with(WORK) {
-                    // Overlayfs' own scratch space; that it exists says that its upper directory is complete.
-                    mkdirat(&target, &entry, Mode::RWXU).doing("create", || &entry)?;
-                } else {
-                    tree::copy(&source, &target, &c_name(&entry))?;
-                }
-            }
+            fill(&target)?;
             renameat_with(
                 &self.directory,
                 &unfinished,
                 &self.directory,
                 name.as_str(),
-                RenameFlags::NOREPLACE,
+                flags,
             )
-            .doing("create the environment", || name)?;
-            self.set_used(name, 0)
+            .doing("create the environment", || name)
         })();
         if made.is_err() {
             let _ = tree::remove(&self.directory, &unfinished);
@@ -257,14 +273,14 @@ pub fn missing(name: &EnvName) -> Error {
     .hint("`caddis list` shows yours, `caddis new NAME` makes one")
 }
 
-const WORK: &str = ".work";
+/// How overlayfs' scratch space beside an upper directory ends.
+pub const WORK: &str = ".work";
 
 /// The names of the upper and the work directory for the file system at `at`, both made if they do
 /// not exist. The upper directory is the root of the merged one, so it gets the base's owner and mode.
 pub fn layer_directories(environment: impl AsFd, at: &Path) -> Result<(String, String)> {
     let environment = environment.as_fd();
-    let upper = upper_name(at);
-    let work = format!("{upper}{WORK}");
+    let (upper, work) = layer_names(at);
     let make = |name: &str, mode| match mkdirat(environment, name, mode) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(errno).doing("create", || name),
@@ -281,6 +297,13 @@ pub fn layer_directories(environment: impl AsFd, at: &Path) -> Result<(String, S
         make(&work, Mode::RWXU)?;
     }
     Ok((upper, work))
+}
+
+/// The names of the upper and the work directory for the file system at `at`.
+pub(crate) fn layer_names(at: &Path) -> (String, String) {
+    let upper = upper_name(at);
+    let work = format!("{upper}{WORK}");
+    (upper, work)
 }
 
 /// The names of a directory's entries, those that are text.
@@ -302,6 +325,6 @@ pub fn entries(directory: impl AsFd) -> Result<Vec<String>> {
 }
 
 /// Names that were read from a directory, or checked, hold no NUL.
-fn c_name(name: &str) -> CString {
+pub(crate) fn c_name(name: &str) -> CString {
     CString::new(name).unwrap_or_default()
 }

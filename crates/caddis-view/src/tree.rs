@@ -4,9 +4,9 @@
 use crate::error::{Context, Result};
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, StatxFlags, Timespec,
-    Timestamps, XattrFlags, chownat, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat,
-    futimens, ioctl_ficlone, linkat, mkdirat, mknodat, openat, openat2, readlinkat, renameat_with,
-    statat, statx, symlinkat, unlinkat, utimensat,
+    Timestamps, XattrFlags, chmodat, chownat, fchmod, fchown, fgetxattr, flistxattr, fsetxattr,
+    fstat, futimens, ioctl_ficlone, linkat, mkdirat, mknodat, openat, openat2, readlinkat,
+    renameat_with, statat, statx, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
@@ -31,7 +31,7 @@ fn open_directory(parent: impl AsFd, name: &CStr) -> std::result::Result<OwnedFd
 
 /// The names in a directory, without `.` and `..`. All are read first, because removing or adding
 /// entries while the kernel lists them may repeat or lose some.
-fn names(directory: impl AsFd) -> std::result::Result<Vec<(CString, FileType)>, Errno> {
+pub fn names(directory: impl AsFd) -> std::result::Result<Vec<(CString, FileType)>, Errno> {
     let mut names = Vec::new();
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
@@ -206,7 +206,7 @@ pub fn copy(from: impl AsFd, to: impl AsFd, name: &CStr) -> Result<()> {
         let (from, to, name, above) = match next {
             Copying::Finish(source, target) => {
                 // After its entries, which would change the times again.
-                copy_attributes(&source, &target)
+                copy_attributes(&source, &target, |_| true)
                     .doing("copy the attributes of", || "a directory")?;
                 continue;
             }
@@ -275,7 +275,7 @@ fn copy_entry(
                 copy_data(&source, &target, stat)?;
             }
             keep_time_taken(&source, &target)?;
-            return copy_attributes(&source, &target);
+            return copy_attributes(&source, &target, |_| true);
         }
         FileType::Symlink => symlinkat(readlinkat(from, name, Vec::new())?, to, name)?,
         _ => mknodat(
@@ -295,6 +295,15 @@ fn copy_entry(
         Some(Gid::from_raw(stat.st_gid)),
         AtFlags::SYMLINK_NOFOLLOW,
     )?;
+    if kind != FileType::Symlink {
+        // Again: another owner clears setuid bits.
+        chmodat(
+            to,
+            name,
+            Mode::from_raw_mode(stat.st_mode),
+            AtFlags::empty(),
+        )?;
+    }
     utimensat(to, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)
 }
 
@@ -375,7 +384,12 @@ fn keep_time_taken(source: &OwnedFd, target: &OwnedFd) -> std::result::Result<()
     fsetxattr(target, TAKEN, value.as_bytes(), XattrFlags::empty())
 }
 
-fn copy_attributes(source: &OwnedFd, target: &OwnedFd) -> std::result::Result<(), Errno> {
+/// Copies owner, mode, times and those extended attributes that are `wanted` by their name.
+pub fn copy_attributes(
+    source: &OwnedFd,
+    target: &OwnedFd,
+    wanted: impl Fn(&CStr) -> bool,
+) -> std::result::Result<(), Errno> {
     let stat = fstat(source)?;
     fchown(
         target,
@@ -387,7 +401,10 @@ fn copy_attributes(source: &OwnedFd, target: &OwnedFd) -> std::result::Result<()
     let mut list = vec![0_u8; 65536];
     let length = flistxattr(source, &mut list[..])?;
     for name in list[..length].split_inclusive(|byte| *byte == 0) {
-        let Ok(name) = CStr::from_bytes_with_nul(name) else {
+        let Some(name) = CStr::from_bytes_with_nul(name)
+            .ok()
+            .filter(|name| wanted(name))
+        else {
             continue;
         };
         let mut value = vec![0_u8; 65536];

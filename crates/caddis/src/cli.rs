@@ -30,6 +30,7 @@ Examples:
   caddis enter                             a shell in your environment
   caddis root apt-get install -y cowsay    install a package in it
   caddis run -e project make -j8           run a command in another one
+  caddis try --root apt-get upgrade        see what it does before it counts
   caddis list                              what you have, and how big it is
 
 Exit status: the command's own; 128+n if signal n ended it; 125 if Caddis failed;
@@ -41,6 +42,7 @@ pub enum Command {
     Enter(commands::enter::Enter),
     Run(commands::run::Run),
     Root(commands::root::Root),
+    Try(commands::trial::Try),
     New(commands::new::New),
     List(commands::list::List),
     Remove(commands::remove::Remove),
@@ -95,9 +97,11 @@ fn session_command(arguments: &[OsString]) -> Option<Command> {
 
 /// The status of a usage error: 2 as usual, but 125 for the commands whose other statuses belong to what they run.
 pub fn usage_code(arguments: &[OsString]) -> u8 {
-    let runs_something = arguments
-        .get(1)
-        .is_some_and(|command| ["enter", "run", "root"].iter().any(|name| command == name));
+    let runs_something = arguments.get(1).is_some_and(|command| {
+        ["enter", "run", "root", "try"]
+            .iter()
+            .any(|name| command == name)
+    });
     if runs_something { FAILED } else { 2 }
 }
 

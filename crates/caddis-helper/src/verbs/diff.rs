@@ -11,6 +11,7 @@ use caddis_changes::{Change, Entry, Name, Selection, Stop, walk};
 use caddis_policy::Policy;
 use caddis_view::below::{layers, only_read};
 use caddis_view::store::{Environments, missing};
+use caddis_view::trial::no_trial;
 use caddis_view::{Error, Identity, Start};
 use rustix::fs::FileType;
 use std::fmt::Write as _;
@@ -26,9 +27,11 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, diff: &Diff) -> Result<u8, Error
     let identity = whom.identity(policy)?;
     let name = diff.name.clone().unwrap_or_default();
     let environments = Environments::of(&policy.storage.state, identity.uid, false)?;
-    let environment = environments
-        .map_or(Ok(None), |all| all.open(&name))?
-        .ok_or_else(|| missing(&name))?;
+    let environments = environments.ok_or_else(|| missing(&name))?;
+    let environment = environments.open(&name)?.ok_or_else(|| missing(&name))?;
+    if diff.trial && environments.trial(&name)?.is_none() {
+        return Err(no_trial(&name));
+    }
     let renewed = caddis_changes::renew::names(&environment)?;
     let (plan, _) = plan(policy, &identity, None)?;
     let below = layers(&Start {
@@ -38,6 +41,7 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, diff: &Diff) -> Result<u8, Error
         policy,
         run: Path::new(RUN),
         hostname: None,
+        trial: diff.trial,
     })?;
     let covered = [below.covered, renewed].concat();
     only_read(&identity, caller)?;

@@ -9,3 +9,4 @@ pub(crate) mod ps;
 pub(crate) mod remove;
 pub(crate) mod session;
 pub(crate) mod stop;
+pub(crate) mod trial;

@@ -25,6 +25,7 @@ pub(crate) fn run(
         // Nothing may change while it is copied: half a package database is worse than none.
         let runtime = Runtime::lock(Path::new(RUN), identity.uid, from)?;
         super::stop::end_idle(policy, &runtime, "copy", from)?;
+        super::trial::finish(&environments, from)?;
         environments.copy(from, name)?;
     } else if !environments.create(name)? {
         return Err(Error::refused(

@@ -1,6 +1,7 @@
 //! `remove`: removes environments with all that is in them.
 
 use super::stop::end_idle;
+use super::trial::refuse_to_disturb;
 use crate::caller::Whom;
 use crate::host::RUN;
 use crate::output;
@@ -46,6 +47,9 @@ fn remove(
         runtime.stop(&instance, policy.session.stop_grace)?;
     }
     end_idle(policy, &runtime, "remove", name)?;
+    if !force {
+        refuse_to_disturb(environments, &runtime, "remove", name)?;
+    }
     environments.remove(name)?;
     runtime.remove()
 }

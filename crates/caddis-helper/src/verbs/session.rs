@@ -7,6 +7,7 @@ use crate::plan::plan;
 use crate::sanitise::CallersState;
 use crate::variables::Variables;
 use crate::verbs::config::{Settings, read_settings};
+use crate::verbs::trial;
 use crate::{log, output, processes};
 use caddis_changes::renew::Renewal;
 use caddis_policy::{EnvName, Policy};
@@ -129,7 +130,7 @@ fn create(
     }
 }
 
-/// The way into the running instance, or into one that is being started.
+/// The way into the running instance, or into one that is being started, and what is to be said on it.
 fn start_or_join(
     policy: &Policy,
     identity: &Identity,
@@ -139,15 +140,26 @@ fn start_or_join(
     settings: &Settings,
 ) -> Result<(Entrance, Vec<String>), Error> {
     let run = Path::new(RUN);
+    let mut warnings = Vec::new();
     loop {
         let runtime = Runtime::lock(run, identity.uid, name)?;
+        let way = if session.trial {
+            trial::begin(policy, environments, &runtime, name)
+        } else {
+            trial::make_way(policy, environments, &runtime, name)
+        };
+        match way {
+            Err(error) if error.errno == Some(REMOVED) => continue,
+            other => warnings.extend(other?),
+        }
         let running = match runtime.running() {
             Err(error) if error.errno == Some(REMOVED) => continue,
             other => other?,
         };
         if let Some(instance) = running {
             if let Some(held) = runtime.join_sessions()? {
-                let warnings = renew(&runtime, &instance, identity, environments, name)?;
+                let renewed = renew(&runtime, &instance, identity, environments, name)?;
+                warnings.extend(renewed);
                 return Ok((Entrance::join(instance, held), warnings));
             }
             // Process 1 was killed.
@@ -169,10 +181,14 @@ fn start_or_join(
             policy,
             run,
             hostname: settings.hostname(),
+            trial: session.trial,
         };
         let begun = start.begin(runtime);
         return match begun {
-            Ok(entrance) => Ok((entrance, warning.into_iter().collect())),
+            Ok(entrance) => {
+                warnings.extend(warning);
+                Ok((entrance, warnings))
+            }
             Err(error) => Err(explained(name, error)),
         };
     }

@@ -1,7 +1,7 @@
 //! What holds for every command line, whatever it is: used by the ordinary tests and by the fuzz target. It reads
 //! the words a second time, by a table of its own, and says what the parser must have made of them.
 
-use caddis_helper::arguments::{Request, Setting, Target, Verb, parse};
+use caddis_helper::arguments::{Request, Setting, Target, Verb, Word, parse};
 use caddis_policy::EnvName;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -16,11 +16,11 @@ type Grammar = (
     usize,
 );
 
-const VERBS: [Grammar; 9] = [
+const VERBS: [Grammar; 10] = [
     (
         "session",
         &["--env", "--as", "--home", "--shell", "--cwd", "--stack"],
-        &["--ctty", "--dry-run"],
+        &["--ctty", "--dry-run", "--try"],
         0,
         0,
     ),
@@ -30,7 +30,8 @@ const VERBS: [Grammar; 9] = [
     ("ps", &[], &["--all"], 0, 1),
     ("stop", &[], &["--every", "--all"], 0, 1),
     ("config", &[], &[], 1, 2),
-    ("diff", &["--env"], &["--content"], 0, 0),
+    ("diff", &["--env"], &["--content", "--try"], 0, 0),
+    ("try", &[], &["--keep", "--discard"], 1, 1),
     ("check", &[], &[], 0, 0),
 ];
 
@@ -196,8 +197,12 @@ fn check_request(request: &Request, words: &Words) {
                 .map(|bytes| bytes.to_string_lossy().parse());
             assert_eq!(session.stack.map(Ok), stack);
             assert_eq!(
-                (session.own_terminal, session.dry_run),
-                (words.flag("--ctty"), words.flag("--dry-run"))
+                (session.own_terminal, session.dry_run, session.trial),
+                (
+                    words.flag("--ctty"),
+                    words.flag("--dry-run"),
+                    words.flag("--try")
+                )
             );
             "session"
         }
@@ -245,12 +250,18 @@ fn check_request(request: &Request, words: &Words) {
                 bytes(words.value("--env"))
             );
             assert_eq!(diff.content, words.flag("--content"));
+            assert_eq!(diff.trial, words.flag("--try"));
             assert_eq!(diff.paths, words.command);
             for path in &diff.paths {
                 assert!(path.is_absolute() && path.as_os_str().len() < 4096);
                 assert!(path.components().all(|part| part.as_os_str() != ".."));
             }
             "diff"
+        }
+        Verb::Try { name, word } => {
+            assert_eq!(names(&[name]), operands);
+            assert_eq!(Some(&option_of(*word)), words.flags.last());
+            "try"
         }
         Verb::List => "list",
         Verb::Check => "check",
@@ -268,6 +279,10 @@ fn bytes(value: Option<&OsString>) -> Vec<Vec<u8>> {
 /// A number as the kernel counts users; what is none is no id that a request may have.
 fn number(text: Option<&str>) -> u32 {
     text.and_then(|text| text.parse().ok()).unwrap_or(u32::MAX)
+}
+
+fn option_of(word: Word) -> String {
+    format!("--{word:?}").to_lowercase()
 }
 
 /// A request as a command line again.
@@ -293,6 +308,7 @@ pub fn said(request: &Request) -> Vec<OsString> {
             );
             line.flag("--ctty", session.own_terminal);
             line.flag("--dry-run", session.dry_run);
+            line.flag("--try", session.trial);
         }
         Verb::New { name, from } => {
             line.word("new");
@@ -326,6 +342,12 @@ pub fn said(request: &Request) -> Vec<OsString> {
             line.word("diff");
             line.option("--env", diff.name.as_ref().map(|name| name.as_str().into()));
             line.flag("--content", diff.content);
+            line.flag("--try", diff.trial);
+        }
+        Verb::Try { name, word } => {
+            line.word("try");
+            line.word(&option_of(*word));
+            line.word(name.as_str());
         }
         Verb::List => line.word("list"),
         Verb::Check => line.word("check"),

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::Path;
 
+use caddis_policy::EnvName;
 use clap::{Args, ValueHint};
 
 use super::output::look;
@@ -46,6 +47,10 @@ pub struct Diff {
     #[arg(long, group = "form")]
     pub name_only: bool,
 
+    /// What a try has changed that waits for a word, see `caddis try`
+    #[arg(long = "try")]
+    pub trial: bool,
+
     /// With --name-only: paths as they are, with a NUL byte after each
     #[arg(short = 'z', requires = "name_only")]
     pub null: bool,
@@ -66,6 +71,24 @@ Examples:
   caddis diff --json | jq -r '.[] | select(.change == \"D\") | .path'";
 
 impl Diff {
+    /// What the try of an environment has changed, as a patch.
+    pub fn of_try(name: &EnvName) -> Self {
+        Self {
+            target: Target {
+                env: Some(name.as_str().into()),
+                user: None,
+            },
+            paths: Vec::new(),
+            stat: false,
+            patch: true,
+            json: false,
+            name_only: false,
+            trial: true,
+            null: false,
+            no_pager: false,
+        }
+    }
+
     /// Asks the helper and shows what it says, as it says it.
     pub fn run(self) -> Result<u8, Error> {
         let name = self.target.name()?;
@@ -74,7 +97,7 @@ impl Diff {
             .iter()
             .map(|path| absolute(Path::new(path)))
             .collect();
-        let call = self.target.call("diff")?;
+        let call = self.target.call("diff")?.flag("--try", self.trial);
         let mut changes = Changes::of(call, &name, self.patch || self.stat, paths?)?;
         let paged = !(self.json || self.no_pager || self.null);
         let look = look();

@@ -37,6 +37,7 @@ impl Enter {
             user: None,
             command: Vec::new(),
             dry_run: self.dry_run,
+            trial: false,
         })
     }
 }

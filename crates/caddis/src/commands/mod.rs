@@ -18,6 +18,7 @@ pub mod run;
 pub mod status;
 pub mod stop;
 mod target;
+pub mod trial;
 
 use crate::cli::{Cli, Command};
 use crate::error::Error;
@@ -28,6 +29,7 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
         Command::Enter(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Root(command) => command.run(),
+        Command::Try(command) => command.run(),
         Command::New(command) => command.run(),
         Command::List(command) => command.run(),
         Command::Remove(command) => command.run(),

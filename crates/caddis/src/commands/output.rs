@@ -1,6 +1,7 @@
 //! Where commands put their answers.
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Error;
@@ -16,9 +17,14 @@ pub fn print(text: &str) -> Result<(), Error> {
 
 /// How standard output wants it.
 pub fn look() -> Look {
+    look_of(&io::stdout())
+}
+
+/// How a stream wants it.
+pub fn look_of(stream: &(impl IsTerminal + AsFd)) -> Look {
     let (no_color, term) = (std::env::var_os("NO_COLOR"), std::env::var_os("TERM"));
-    let is_terminal = io::stdout().is_terminal();
-    let size = rustix::termios::tcgetwinsize(io::stdout())
+    let is_terminal = stream.is_terminal();
+    let size = rustix::termios::tcgetwinsize(stream)
         .ok()
         .filter(|size| is_terminal && size.ws_col > 0);
     Look {

@@ -7,18 +7,20 @@ pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks; anything but a clear yes is a no. The question goes to standard error, so that it is seen where standard
-/// output is redirected.
+/// Asks; anything but a clear yes is a no.
 pub fn agreed(question: &str) -> bool {
+    answer(&format!("{question} [y/N]")).is_some_and(|answer| is_yes(&answer))
+}
+
+/// Asks; `None`: there is nobody any more who answers. The question goes to standard error, so that it is seen where
+/// standard output is redirected.
+pub fn answer(question: &str) -> Option<String> {
     let mut error = io::stderr().lock();
-    if write!(error, "{question} [y/N] ")
-        .and_then(|()| error.flush())
-        .is_err()
-    {
-        return false;
-    }
+    write!(error, "{question} ").ok()?;
+    error.flush().ok()?;
     let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).is_ok() && is_yes(&answer)
+    let length = io::stdin().lock().read_line(&mut answer).ok()?;
+    (length > 0).then_some(answer)
 }
 
 fn is_yes(answer: &str) -> bool {

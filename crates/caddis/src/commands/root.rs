@@ -52,6 +52,7 @@ impl Root {
             user: self.user,
             command: self.command,
             dry_run: self.dry_run,
+            trial: false,
         })
     }
 }

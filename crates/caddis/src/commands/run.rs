@@ -53,6 +53,7 @@ impl Run {
             user: self.user,
             command: self.command,
             dry_run: self.dry_run,
+            trial: false,
         })
     }
 }

@@ -92,6 +92,7 @@ fn fish(mut script: String) -> String {
     for (command, option) in [
         ("run", "-s e -l env"),
         ("root", "-s e -l env"),
+        ("try", "-s e -l env"),
         ("config", "-s e -l env"),
         ("new", "-l from"),
     ] {
@@ -168,6 +169,6 @@ mod tests {
 
     #[test]
     fn fish_knows_names() {
-        assert_eq!(of(Shell::Fish).matches(NAMES).count(), 4 + 4);
+        assert_eq!(of(Shell::Fish).matches(NAMES).count(), 4 + 5);
     }
 }

@@ -1,5 +1,6 @@
 //! What `enter`, `run` and `root` have in common: a session in an environment.
 
+mod attend;
 mod caller;
 mod directory;
 mod names;
@@ -9,11 +10,13 @@ mod variables;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub use attend::Ended;
 pub use caller::{Caller, is_inside};
 pub use names::{DEFAULT, environment_name};
 pub use plan::{For, plan};
 
 use crate::error::{Error, FAILED};
+use crate::helper::Call;
 use crate::render::text::quoted;
 use crate::terminal;
 use crate::user::{Account, group};
@@ -41,10 +44,27 @@ pub struct Request {
     pub command: Vec<OsString>,
     /// Only print what would be done.
     pub dry_run: bool,
+    /// What is changed is to be decided upon.
+    pub trial: bool,
 }
 
 /// Starts a session and, except where a terminal has to be relayed, becomes it.
 pub fn start(request: Request) -> Result<u8, Error> {
+    let (call, relayed) = prepare(request)?;
+    if relayed {
+        return terminal::relay(call.to_command());
+    }
+    match call.exec()? {}
+}
+
+/// Starts a session and waits for its end.
+pub fn attend(request: Request) -> Result<Ended, Error> {
+    let (call, _) = prepare(request)?;
+    attend::attend(call.to_command())
+}
+
+/// The call of the helper for a session, and whether it needs a terminal of its own.
+fn prepare(request: Request) -> Result<(Call, bool), Error> {
     let mut caller = Caller::current();
     let whom = resolve(&request, &caller)?;
     if let For::SomebodyElse(account, _) = &whom {
@@ -63,11 +83,7 @@ pub fn start(request: Request) -> Result<u8, Error> {
     // What root runs for somebody else must not get hold of root's terminal: whoever can open it can push input into
     // it (TIOCSTI), which root's shell would then run. So such a session has a terminal of its own.
     let relayed = whom.is_somebody_else() && !request.dry_run && terminal::any_terminal();
-    let call = plan(request, &caller, &whom, relayed)?;
-    if relayed {
-        return terminal::relay(call.to_command());
-    }
-    match call.exec()? {}
+    Ok((plan(request, &caller, &whom, relayed)?, relayed))
 }
 
 /// Whose environment it is to be.

@@ -78,6 +78,7 @@ pub fn plan(
         .flag("--ctty", own_terminal)
         .maybe("--stack", caller.stack.map(|bytes| bytes.to_string()))
         .flag("--dry-run", request.dry_run)
+        .flag("--try", request.trial)
         .command(request.command))
 }
 
@@ -119,6 +120,7 @@ mod tests {
             user: None,
             command,
             dry_run: false,
+            trial: false,
         }
     }
 
