@@ -69,6 +69,19 @@ pub enum Verb {
     },
     /// Check the host.
     Check,
+    /// Give up changes.
+    Revert(Revert),
+}
+
+/// The changes to give up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revert {
+    /// The environment; `None`: "default".
+    pub name: Option<EnvName>,
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// The paths, as they are named inside; `None`: everything.
+    pub paths: Option<Vec<PathBuf>>,
 }
 
 /// A session to start.
@@ -126,7 +139,7 @@ impl fmt::Display for ArgumentError {
     }
 }
 
-/// The options and operands before `--`, while they are taken apart.
+/// The options and operands before `--`, and what is after it, while they are taken apart.
 #[derive(Default)]
 struct Parts {
     env: Option<EnvName>,
@@ -172,11 +185,12 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
         "stop" => (&["--every", "--all"], 0..=1),
         "config" => (&[], 1..=2),
         "check" => (&[], 0..=0),
+        "revert" => (&["--env", "--dry-run", "--every"], 0..=0),
         other => return Err(wrong(format!("there is no verb {}", quoted(other)))),
     };
     let mut parts = Parts::default();
     while let Some(argument) = arguments.next() {
-        if argument == "--" && verb == "session" {
+        if argument == "--" && ["session", "revert"].contains(&verb.as_str()) {
             parts.command = arguments.by_ref().collect();
             break;
         }
@@ -277,6 +291,18 @@ impl Parts {
                 name: required(one()?)?,
                 setting: operands.next().map_or(Ok(Setting::ShowAll), setting)?,
             },
+            "revert" => {
+                if self.command.is_empty() != self.every {
+                    return Err(wrong("revert needs paths or --every"));
+                }
+                let paths = self.command.into_iter().map(|one| path("revert", one));
+                let paths = paths.collect::<Result<Vec<_>, _>>()?;
+                Verb::Revert(Revert {
+                    name: self.env,
+                    dry_run: self.dry_run,
+                    paths: (!self.every).then_some(paths),
+                })
+            }
             _ => Verb::Check,
         };
         Ok(Request {

@@ -78,6 +78,7 @@ fn on_host(request: Request, state: CallersState) -> Result<u8, Error> {
         Verb::Stop { name } => verbs::stop::run(&policy, &whom, name.as_ref()),
         Verb::Config { name, setting } => verbs::config::run(&policy, &whom, &name, &setting),
         Verb::Check => verbs::check::run(&policy, &whom),
+        Verb::Revert(revert) => verbs::revert::run(&policy, &whom, revert),
     }
 }
 

@@ -4,7 +4,7 @@
 
 mod invariants;
 
-use caddis_helper::arguments::{Request, Role, Session, Setting, Target, Verb, parse};
+use caddis_helper::arguments::{Request, Revert, Role, Session, Setting, Target, Verb, parse};
 use caddis_policy::EnvName;
 use invariants::{arguments, check, said};
 use proptest::collection::vec;
@@ -25,6 +25,7 @@ const WORDS: &[&str] = &[
     "stop",
     "config",
     "check",
+    "revert",
     "--for",
     "--name",
     "--",
@@ -145,6 +146,17 @@ fn session() -> impl Strategy<Value = Verb> {
     )
 }
 
+fn revert() -> impl Strategy<Value = Verb> {
+    let paths = option::of(vec(path(), 1..4));
+    (option::of(name()), any::<bool>(), paths).prop_map(|(name, dry_run, paths)| {
+        Verb::Revert(Revert {
+            name,
+            dry_run,
+            paths,
+        })
+    })
+}
+
 fn config() -> impl Strategy<Value = Verb> {
     let setting = (text(), option::of(option::of(text()))).prop_map(|(key, value)| {
         let key = key.replace('=', "");
@@ -165,6 +177,7 @@ fn verb() -> impl Strategy<Value = (Verb, bool)> {
         1 => (name(), option::of(name())).prop_map(|(name, from)| Verb::New { name, from }),
         1 => (vec(name(), 1..4), any::<bool>()).prop_map(|(names, force)| Verb::Remove { names, force }),
         1 => config(),
+        1 => revert(),
         1 => Just(Verb::Check),
         1 => name().prop_map(|name| Verb::Stop { name: Some(name) }),
     ];
@@ -242,11 +255,11 @@ proptest! {
         prop_assert_eq!(parse(words).unwrap(), request(command));
     }
 
-    /// No verb but `session` has a command.
+    /// No verb but `session` has a command, and none but `revert` paths.
     #[test]
     fn two_dashes_are_refused_elsewhere(verb in verb(), at: Index) {
         // Where it is no option's value.
-        if matches!(verb.0, Verb::Session(_) | Verb::New { from: Some(_), .. }) {
+        if matches!(verb.0, Verb::Session(_) | Verb::Revert(_) | Verb::New { from: Some(_), .. }) {
             return Ok(());
         }
         let mut words = said(&Request { verb: verb.0, target: None, login: None, everybody: verb.1 });
@@ -268,6 +281,7 @@ proptest! {
             "remove" => &["--force"],
             "list" | "ps" => &["--all"],
             "stop" => &["--all", "--every"],
+            "revert" => &["--env", "--dry-run", "--every", "--"],
             _ => &[],
         };
         if own.contains(&option.as_str()) || option == "--for" || option == "--name" {

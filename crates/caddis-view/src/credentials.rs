@@ -10,7 +10,7 @@ use rustix::thread::{
 /// Runs `action` with the file-system credentials `uid` and `gid` and only the capabilities `kept`
 /// in effect. Overlayfs remembers who created a superblock and checks every access to the layers
 /// with those credentials, which makes this the moment that decides what an environment can read.
-pub(crate) fn with_credentials<T>(
+pub fn with_credentials<T>(
     uid: u32,
     gid: u32,
     kept: CapabilitySet,

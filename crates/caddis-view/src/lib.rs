@@ -12,7 +12,7 @@
 
 mod accounts;
 pub mod build;
-mod credentials;
+pub mod credentials;
 mod dev;
 mod ending;
 pub mod error;

@@ -5,5 +5,5 @@ pub mod call;
 pub mod percent;
 pub mod record;
 
-pub use answer::{Check, Environment, Level, Process};
+pub use answer::{Check, Environment, Level, Process, Reverted};
 pub use call::Call;

@@ -7,6 +7,7 @@ pub mod environments;
 pub mod json;
 pub mod man;
 pub mod processes;
+pub mod reverted;
 pub mod size;
 pub mod style;
 pub mod table;
