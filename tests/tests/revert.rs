@@ -153,12 +153,12 @@ fn what_is_not_named_stays() {
     for running in [false, true] {
         let scene = Scene::new(running);
         scene.change("echo mine > file; echo mine > dir/one; echo new > dir/new; rm dir/two; mkdir other; echo x > other/x");
-        scene.revert("/opt/d/dir/one /opt/d/other").ok();
+        scene.revert("--yes /opt/d/dir/one /opt/d/other").ok();
         let seen = scene
             .host
             .inside("alice", "cd /opt/d; cat file dir/*; ls -d other dir/two")
             .stdout;
-        assert_eq!(seen, "mine\ndeep\nnew\none\n".replace("deep\n", ""));
+        assert_eq!(seen, "mine\nnew\none\n");
         // Another environment is not touched at all.
         scene
             .host
@@ -262,11 +262,13 @@ fn files_that_processes_hold() {
         "alice",
         "exec 3< /opt/d/file; echo ready; read -r go; cat <&3; read -r end",
     );
-    early.until("ready");
+    assert_eq!(early.line(), "ready");
     scene.change("echo mine > file; echo mine > dir/one; cp /bin/sleep exec; echo x > new; rm -r kind; echo x > kind; rm link; mkdir link");
+    // The kernel's memory of the base's files ends here, but for the one that is open.
+    scene.host.sh("root", "caddis admin refresh --quiet").ok();
     let script = "exec 3< /opt/d/dir/one 4< /opt/d/new 5< /opt/d/kind; cd /opt/d/link; /opt/d/exec 1000 & echo ready; read -r go; cat <&3; ls /; read -r end";
     let mut late = scene.host.session("alice", script);
-    late.until("ready");
+    assert_eq!(late.line(), "ready");
     let output = scene.revert("--all --yes").ok();
     assert!(
         output
@@ -280,12 +282,9 @@ fn files_that_processes_hold() {
     late.send("go\n");
     assert_eq!(late.line(), "mine");
     early.send("go\n");
-    assert_eq!(early.line(), "base");
+    assert_eq!(early.line(), "mine");
     drop((early, late));
-    scene
-        .host
-        .sh("root", "pkill -f 'opt/d/exec 1000' || true")
-        .ok();
+    scene.host.sh("root", "pkill -x exec || true").ok();
     scene.revert("--all --yes").ok();
     scene.is_the_base("when nobody holds them any more");
     assert_eq!(scene.revert("--all").ok().stdout, "");

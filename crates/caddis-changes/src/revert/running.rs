@@ -16,8 +16,9 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use std::collections::BTreeSet;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 
 /// How many names are taken away between two refreshes.
 const AT_ONCE: usize = 256;
@@ -78,34 +79,55 @@ struct Running<'a> {
 
 impl Running<'_> {
     fn all(&self) -> Result<Vec<State>> {
+        // A directory that is cached under the name it was renamed to cannot be seen under its own.
+        self.overlay.refresh()?;
         let mut states = Vec::with_capacity(self.layer.steps.len());
         for steps in self.layer.steps.chunk_by(|a, b| by_name(a) == by_name(b)) {
             for steps in steps.chunks(AT_ONCE) {
-                if steps.first().is_some_and(by_name) {
-                    states.extend(self.take_names(steps)?);
-                } else {
-                    for step in steps {
-                        states.push(match step.kind {
-                            Kind::Attributes => self.attributes(step)?,
-                            _ => self.replace(step)?,
-                        });
-                    }
-                }
+                states.extend(self.some(steps)?);
             }
         }
+        self.once_more(&mut states)?;
         let mut changed = BTreeSet::new();
-        for step in self
-            .layer
-            .steps
-            .iter()
-            .filter(|step| step.kind != Kind::Attributes)
-        {
+        for step in &self.layer.steps {
             let (parent, _) = split(&step.path);
-            if changed.insert(parent) {
+            if step.kind != Kind::Attributes && changed.insert(parent) {
                 self.overlay.forget_list(parent, &self.own_name());
             }
         }
         Ok(states)
+    }
+
+    /// Steps of one kind.
+    fn some(&self, steps: &[Step]) -> Result<Vec<State>> {
+        if steps.first().is_some_and(by_name) {
+            return self.take_names(steps);
+        }
+        let one = |step: &Step| match step.kind {
+            Kind::Attributes => self.attributes(step),
+            _ => self.replace(step),
+        };
+        steps.iter().map(one).collect()
+    }
+
+    /// What was in the way of one may be another one that has gone meanwhile: directories change names with each other.
+    fn once_more(&self, states: &mut [State]) -> Result<()> {
+        loop {
+            let mut progress = false;
+            for (step, state) in self.layer.steps.iter().zip(states.iter_mut()) {
+                if *state == State::Held {
+                    self.overlay.refresh()?;
+                    *state = self
+                        .some(std::slice::from_ref(step))?
+                        .pop()
+                        .unwrap_or(State::Held);
+                    progress |= *state != State::Held;
+                }
+            }
+            if !progress {
+                return Ok(());
+            }
+        }
     }
 
     /// Files and whiteouts: away with the names, then see who still has them.
@@ -282,7 +304,15 @@ impl Running<'_> {
             _ => State::Done,
         };
         if let Some(former) = former {
-            self.discard(&former)?;
+            // Who is in a directory, or just on the way through, finds all of it still there: the next revert removes it.
+            let used = step.kind == Kind::Tree
+                && self
+                    .overlay
+                    .shown(&directory.join(OsStr::from_bytes(ours.to_bytes())))
+                    == Shown::Former;
+            if !used {
+                self.discard(&former)?;
+            }
         }
         Ok(state)
     }
