@@ -372,3 +372,70 @@ fn other_file_systems() {
         drop(session);
     }
 }
+
+/// What veil and front show in the place of the host's files comes back as well.
+#[test]
+fn what_is_not_the_hosts_own() {
+    let look = "cd /; ls -ldn etc/shadow etc/sudoers etc/sudoers.d var/tmp home root; ls -lnA root etc/sudoers.d var/tmp; cat etc/sudoers; wc -l < etc/shadow";
+    for running in [false, true] {
+        let host = Host::start().unwrap();
+        let _session = running.then(|| {
+            let mut session = host.session("alice", "echo ready; read -r end");
+            session.until("ready");
+            session
+        });
+        let seen = || {
+            let lines = host.inside_root("alice", look).stdout;
+            let lines: Vec<String> = lines.lines().map(without_times).collect();
+            if !running {
+                host.sh("alice", "caddis stop").ok();
+            }
+            lines
+        };
+        let before = seen();
+        host.inside_root("alice", "set -e; cd /; echo x > etc/shadow; rm -r etc/sudoers etc/sudoers.d; mkdir etc/sudoers; chmod 700 var/tmp; touch var/tmp/x root/x; chmod 755 root; echo x >> etc/gshadow; rm etc/gshadow; mkdir etc/gshadow home/bob").ok();
+        assert_ne!(seen(), before);
+        host.sh("alice", "caddis revert --all --yes").ok();
+        assert_eq!(seen(), before, "running: {running}");
+        assert_eq!(host.sh("alice", "caddis revert --all -n").ok().stdout, "");
+    }
+}
+
+/// A line of `ls -ln` without what changes with what was in a directory.
+fn without_times(line: &str) -> String {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    match fields[..] {
+        [mode, _, uid, gid, .., name] if mode.starts_with('d') => {
+            format!("{mode} {uid} {gid} {name}")
+        }
+        _ => line.to_owned(),
+    }
+}
+
+/// A package that was installed is gone with all its files, and the package manager is content.
+#[test]
+fn a_package() {
+    let scene = Scene::new(true);
+    let list = "cat /var/lib/dpkg/status | md5sum; ls -A /usr/bin /usr/lib /usr/share /etc /var/lib/dpkg/info | md5sum";
+    let before = scene.host.inside("alice", list).ok().stdout;
+    scene
+        .host
+        .inside_root(
+            "alice",
+            "apt-get install -y cowsay && apt-get install -y lab-tool",
+        )
+        .ok();
+    scene.host.inside("alice", "/usr/games/cowsay hi").ok();
+    let dry = scene.revert("--all -n").ok().stdout;
+    assert!(dry.lines().count() > 20, "{dry}");
+    scene.revert("--all --yes -q").ok();
+    assert_eq!(scene.revert("--all -n").ok().stdout, "");
+    assert_eq!(scene.host.inside("alice", list).ok().stdout, before);
+    scene
+        .host
+        .inside_root(
+            "alice",
+            "dpkg --audit && apt-get check && ! test -e /usr/games/cowsay",
+        )
+        .ok();
+}

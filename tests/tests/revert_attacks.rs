@@ -25,12 +25,16 @@ const SWAP: &str = r#"
 import ctypes, os, random, shutil, sys
 libc = ctypes.CDLL(None)
 os.chdir('/opt/d')
+def write(name):
+    file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK)
+    os.write(file, b'mine')
+    os.close(file)
 kinds = [
-    lambda n: open(n, 'w').write('mine'),
+    write,
     lambda n: os.symlink('/etc', n),
     lambda n: os.symlink('/opt/d', n),
     lambda n: os.symlink('../../../../../../etc/passwd', n),
-    lambda n: (os.makedirs(n + '/a/b', exist_ok=True), open(n + '/a/f', 'w').write('mine')),
+    lambda n: (os.makedirs(n + '/a/b', exist_ok=True), write(n + '/a/f')),
     lambda n: os.mkfifo(n),
     lambda n: os.rename('base%d' % random.randrange(4), n),
     lambda n: os.link('/etc/passwd', n),
@@ -62,7 +66,7 @@ fn names_that_change_places_meanwhile() {
     let all = "cd /opt/d; find . -printf '%y %m %U:%G %p %l\\n' | sort; grep -r . .";
     let base = host.sh("root", all).ok().stdout;
     let mut swap = host
-        .caddis("alice", &["root", "python3", "-c", SWAP, "100000"])
+        .caddis("alice", &["root", "python3", "-c", SWAP, "20000"])
         .spawn();
     swap.until("ready");
     let mut count = 0;

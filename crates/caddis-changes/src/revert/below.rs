@@ -30,11 +30,11 @@ pub struct Ground<'a> {
 pub(super) enum Look {
     /// There is nothing.
     Nothing,
-    /// A directory. The descriptor is none where it is not the host's own that is seen.
-    Directory(Option<OwnedFd>),
+    /// A directory.
+    Directory(OwnedFd),
     /// Something else.
     Other(OwnedFd, Stat),
-    /// The user may not know, or it is made for each instance.
+    /// The user may not know, or it is a stand-in.
     Unknown,
 }
 
@@ -94,7 +94,7 @@ impl<'a> Below<'a> {
         };
         let opened = as_user(self.ground.identity, || open(base, path));
         match opened {
-            Ok(found) => seen(found, true),
+            Ok(found) => seen(found),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Look::Nothing,
             Err(_) => Look::Unknown,
         }
@@ -116,8 +116,8 @@ impl<'a> Below<'a> {
                         Ok(stat) if is_whiteout(&stat) => Some(Look::Nothing),
                         // One that lets the base show through is the base's.
                         Ok(stat) if is_directory(&stat) && !is_opaque(&found) => None,
-                        Ok(_) => Some(seen(found, false)),
-                        Err(_) => Some(Look::Unknown),
+                        Ok(stat) if is_directory(&stat) => Some(Look::Directory(found)),
+                        _ => Some(Look::Unknown),
                     };
                 }
                 Ok(found) => opaque |= is_opaque(&found),
@@ -146,9 +146,9 @@ fn open(top: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
     openat2(top, path, flags, Mode::empty(), BENEATH)
 }
 
-fn seen(found: OwnedFd, of_the_base: bool) -> Look {
+fn seen(found: OwnedFd) -> Look {
     match fstat(&found) {
-        Ok(stat) if is_directory(&stat) => Look::Directory(of_the_base.then_some(found)),
+        Ok(stat) if is_directory(&stat) => Look::Directory(found),
         Ok(stat) => Look::Other(found, stat),
         Err(_) => Look::Unknown,
     }

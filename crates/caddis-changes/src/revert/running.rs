@@ -41,7 +41,7 @@ pub(super) fn carry_out(
     };
     let overlays = Overlays::of(instance)?.ok_or_else(gone)?;
     let mut outcomes = Vec::new();
-    for layer in layers {
+    for layer in layers.iter().filter(|layer| !layer.steps.is_empty()) {
         let overlay = Overlay::of(&overlays, instance, ground.identity, &layer.upper)?;
         let Some(overlay) = overlay else {
             let reason = "the environment runs without the file system that it is on";
@@ -133,8 +133,16 @@ impl Running<'_> {
     /// Files and whiteouts: away with the names, then see who still has them.
     fn take_names(&self, steps: &[Step]) -> Result<Vec<State>> {
         let mut taken = Vec::with_capacity(steps.len());
+        let mut failed = None;
         for step in steps {
-            taken.push(self.take(step)?);
+            match self.take(step) {
+                Ok(aside) => taken.push(aside),
+                Err(error) => {
+                    // Those that were taken away already may have to come back.
+                    failed = Some(error);
+                    break;
+                }
+            }
         }
         self.overlay.refresh()?;
         let mut held = Vec::new();
@@ -146,6 +154,9 @@ impl Running<'_> {
         }
         if held.contains(&true) {
             self.overlay.refresh()?;
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
         let states = steps
             .iter()
@@ -241,9 +252,7 @@ impl Running<'_> {
             .map_or(Look::Nothing, |natural| self.below.look(natural));
         let made = match &look {
             Look::Nothing => Ok(()),
-            Look::Directory(base) => {
-                substitute::directory(identity, base.as_ref(), &parent, &ours, &name)
-            }
+            Look::Directory(base) => substitute::directory(identity, base, &parent, &ours, &name),
             Look::Other(base, stat) => {
                 let aside = self.stash.name();
                 substitute::copy(identity, base, stat, &self.stash.directory, &aside).and_then(
@@ -253,6 +262,7 @@ impl Running<'_> {
                     },
                 )
             }
+            Look::Unknown if step.kind == Kind::Tree => return self.take_tree(step),
             Look::Unknown => return Ok(State::Held),
         };
         match made {
@@ -317,6 +327,17 @@ impl Running<'_> {
         Ok(state)
     }
 
+    /// For a directory in the place of what cannot be copied: seen at once if nobody is in it.
+    fn take_tree(&self, step: &Step) -> Result<State> {
+        let Some(aside) = self.take(step)? else {
+            return Ok(State::Changed);
+        };
+        self.overlay.refresh()?;
+        let held = self.still_held(step, &aside)?;
+        self.overlay.refresh()?;
+        Ok(if held { State::Held } else { State::Done })
+    }
+
     /// Removes what was made here and is of no use.
     fn away(&self, parent: &OwnedFd, ours: &CStr) -> Result<()> {
         let Some(aside) = self.stash.take(parent, ours)? else {
@@ -359,8 +380,7 @@ impl Running<'_> {
     /// The base's owner, mode and attributes for a directory that stays.
     fn attributes(&self, step: &Step) -> Result<State> {
         let object = || self.layer.shown(&step.path).display().to_string();
-        let Some(Look::Directory(Some(base))) =
-            step.natural.as_deref().map(|path| self.below.look(path))
+        let Some(Look::Directory(base)) = step.natural.as_deref().map(|path| self.below.look(path))
         else {
             return Ok(State::Changed);
         };

@@ -10,7 +10,7 @@ use caddis_view::error::Context;
 use rustix::fs::Dir;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(super) fn carry_out(
     environment: &OwnedFd,
@@ -18,17 +18,18 @@ pub(super) fn carry_out(
     layers: &[Layer],
 ) -> Result<Vec<Outcome>> {
     let mut outcomes = Vec::new();
-    for layer in layers {
+    for layer in layers.iter().filter(|layer| !layer.steps.is_empty()) {
         let stash = Stash::of(environment, &layer.upper.name)?;
         let top = layer.open(environment)?;
-        for path in &layer.paths {
+        let changed = |path: &&PathBuf| layer.steps.iter().any(|step| step.path.starts_with(path));
+        for path in layer.paths.iter().filter(changed) {
             let object = || layer.shown(path).display().to_string();
             if path == Path::new("") {
                 for name in names(&top).doing("list", object)? {
                     give_up(&stash, &top, &name)?;
                 }
                 let below = Below::new(ground, &layer.upper).doing("open", object)?;
-                if let Look::Directory(Some(base)) = below.look(path) {
+                if let Look::Directory(base) = below.look(path) {
                     copy_attributes(ground.identity, &base, &top)
                         .doing("give back the attributes of", object)?;
                 }

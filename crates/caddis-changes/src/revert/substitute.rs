@@ -17,16 +17,14 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 /// A directory `name` in `parent` that shows what the layers below have of the name `of`.
 pub(super) fn directory(
     identity: &Identity,
-    base: Option<&OwnedFd>,
+    base: &OwnedFd,
     parent: &OwnedFd,
     name: &CStr,
     of: &CStr,
 ) -> Result<(), Errno> {
     mkdirat(parent, name, Mode::from_raw_mode(0o755))?;
     let made = open_path(parent, name)?;
-    if let Some(base) = base {
-        copy_attributes(identity, base, &made)?;
-    }
+    copy_attributes(identity, base, &made)?;
     setxattr(path(&made), REDIRECT, of.to_bytes(), XattrFlags::empty())
 }
 

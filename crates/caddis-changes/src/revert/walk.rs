@@ -239,7 +239,7 @@ impl<'a> Walk<'a> {
     }
 
     fn attributes(&mut self, path: &Path, directory: &OwnedFd, standing: &Standing) -> Result<()> {
-        let Some(Look::Directory(Some(base))) = standing
+        let Some(Look::Directory(base)) = standing
             .lower
             .as_deref()
             .map(|lower| self.below.look(lower))
@@ -340,8 +340,7 @@ fn descend(top: &OwnedFd, path: &Path, visit: Visit<'_>) -> Result<()> {
             Err(errno) => return Err(errno).doing("open", object),
         };
         visit(&path, &standing, &directory).doing("list", object)?;
-        let mut entries = Dir::read_from(&directory).doing("list", object)?;
-        while let Some(entry) = entries.next() {
+        for entry in Dir::read_from(&directory).doing("list", object)? {
             let entry = entry.doing("list", object)?;
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if entry.file_type() == FileType::Directory && name != "." && name != ".." {
