@@ -187,6 +187,21 @@ fn it_asks_before_more_than_one_file_is_lost() {
     terminal.send("n\n");
     terminal.wait().exits(1);
     assert_eq!(scene.revert("--all -n").ok().stdout.lines().count(), 3);
+    // What was changed after the question is not part of the answer.
+    let mut terminal = scene.host.pty("alice", &argv);
+    terminal.expect("[y/N] ");
+    scene.change("echo mine > later");
+    terminal.send("y\n");
+    let output = terminal.wait().exits(125);
+    assert!(
+        output.stdout.contains("there were 2 when you were asked"),
+        "{output}"
+    );
+    assert_eq!(
+        scene.host.inside("alice", "cat /opt/d/file").stdout,
+        "mine\n"
+    );
+    scene.host.inside_root("alice", "rm /opt/d/later").ok();
     let mut terminal = scene.host.pty("alice", &argv);
     terminal.expect("[y/N] ");
     terminal.send("y\n");

@@ -80,6 +80,8 @@ pub struct Revert {
     pub name: Option<EnvName>,
     /// Only say what would be done.
     pub dry_run: bool,
+    /// How many files may be lost: so many were there when the user was asked.
+    pub most: Option<u64>,
     /// The paths, as they are named inside; `None`: everything.
     pub paths: Option<Vec<PathBuf>>,
 }
@@ -156,6 +158,7 @@ struct Parts {
     own_terminal: bool,
     stack: Option<u64>,
     dry_run: bool,
+    most: Option<u64>,
     operands: Vec<OsString>,
     command: Vec<OsString>,
 }
@@ -185,7 +188,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
         "stop" => (&["--every", "--all"], 0..=1),
         "config" => (&[], 1..=2),
         "check" => (&[], 0..=0),
-        "revert" => (&["--env", "--dry-run", "--every"], 0..=0),
+        "revert" => (&["--env", "--dry-run", "--every", "--most"], 0..=0),
         other => return Err(wrong(format!("there is no verb {}", quoted(other)))),
     };
     let mut parts = Parts::default();
@@ -249,6 +252,10 @@ impl Parts {
                 self.stack =
                     Some(bytes.map_err(|_| wrong("--stack: a number of bytes is wanted"))?);
             }
+            "--most" => {
+                let files = text(value()?)?.parse();
+                self.most = Some(files.map_err(|_| wrong("--most: a number of files is wanted"))?);
+            }
             _ => self.dry_run = true,
         }
         Ok(())
@@ -300,6 +307,7 @@ impl Parts {
                 Verb::Revert(Revert {
                     name: self.env,
                     dry_run: self.dry_run,
+                    most: self.most,
                     paths: (!self.every).then_some(paths),
                 })
             }

@@ -87,6 +87,7 @@ const OPTIONS: &[&str] = &[
     "--force",
     "--all",
     "--every",
+    "--most",
 ];
 
 /// Any argument that the kernel hands over: bytes without a NUL.
@@ -148,10 +149,12 @@ fn session() -> impl Strategy<Value = Verb> {
 
 fn revert() -> impl Strategy<Value = Verb> {
     let paths = option::of(vec(path(), 1..4));
-    (option::of(name()), any::<bool>(), paths).prop_map(|(name, dry_run, paths)| {
+    let rest = (any::<bool>(), option::of(any::<u64>()));
+    (option::of(name()), rest, paths).prop_map(|(name, (dry_run, most), paths)| {
         Verb::Revert(Revert {
             name,
             dry_run,
+            most,
             paths,
         })
     })
@@ -281,7 +284,7 @@ proptest! {
             "remove" => &["--force"],
             "list" | "ps" => &["--all"],
             "stop" => &["--all", "--every"],
-            "revert" => &["--env", "--dry-run", "--every", "--"],
+            "revert" => &["--env", "--dry-run", "--every", "--most", "--"],
             _ => &[],
         };
         if own.contains(&option.as_str()) || option == "--for" || option == "--name" {

@@ -24,7 +24,7 @@ pub use plan::Change;
 
 use caddis_policy::EnvName;
 use caddis_view::store::{Environments, missing};
-use caddis_view::{Result, Runtime, instance};
+use caddis_view::{Error, Result, Runtime, instance};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -96,11 +96,11 @@ impl Reverted<'_> {
         Ok(outcomes.collect())
     }
 
-    /// Gives up `what`.
+    /// Gives up `what`, with `most` files of the user's at most.
     ///
     /// # Errors
-    /// Nothing is done if one of the paths cannot be given up.
-    pub fn revert(&self, what: &What) -> Result<Vec<Outcome>> {
+    /// Nothing is done if one of the paths cannot be given up, or if there are more files.
+    pub fn revert(&self, what: &What, most: Option<u64>) -> Result<Vec<Outcome>> {
         loop {
             // Missing ones are refused before a lock of theirs is made.
             self.directory()?;
@@ -113,6 +113,18 @@ impl Reverted<'_> {
             let directory = self.directory()?;
             stash::clear(&directory)?;
             let layers = plan::plan(&directory, &self.ground, what)?;
+            let files: u64 = layers
+                .iter()
+                .flat_map(|layer| &layer.steps)
+                .map(|step| step.files)
+                .sum();
+            if let Some(most) = most
+                && files > most
+            {
+                let reason = format!("there were {most} when you were asked");
+                return Err(Error::refused("give up", format!("{files} files"), reason)
+                    .hint("see them with `caddis revert --dry-run`, and try again"));
+            }
             return match instance {
                 None => stopped::carry_out(&directory, &self.ground, &layers),
                 Some(instance) => running::carry_out(&directory, &self.ground, &instance, &layers),

@@ -35,7 +35,7 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, revert: Revert) -> Result<u8, Er
     let outcomes = if revert.dry_run {
         reverted.dry_run(&what)?
     } else {
-        reverted.revert(&what)?
+        reverted.revert(&what, revert.most)?
     };
     // Only now: whoever reads this slowly keeps nobody waiting.
     outcomes.iter().for_each(tell);

@@ -31,7 +31,13 @@ const VERBS: [Grammar; 9] = [
     ("stop", &[], &["--every", "--all"], 0, 1),
     ("config", &[], &[], 1, 2),
     ("check", &[], &[], 0, 0),
-    ("revert", &["--env"], &["--dry-run", "--every"], 0, 0),
+    (
+        "revert",
+        &["--env", "--most"],
+        &["--dry-run", "--every"],
+        0,
+        0,
+    ),
 ];
 
 /// Options that every verb has; what they ask for is root's to grant.
@@ -244,8 +250,13 @@ fn check_request(request: &Request, words: &Words) {
         Verb::Revert(Revert {
             name,
             dry_run,
+            most,
             paths,
         }) => {
+            let said = words
+                .value("--most")
+                .map(|files| files.to_string_lossy().parse());
+            assert_eq!(most.map(Ok), said);
             assert_eq!(
                 names(&name.iter().collect::<Vec<_>>()),
                 bytes(words.value("--env"))
@@ -338,6 +349,7 @@ pub fn said(request: &Request) -> Vec<OsString> {
                 "--env",
                 revert.name.as_ref().map(|name| name.as_str().into()),
             );
+            line.option("--most", revert.most.map(|files| files.to_string().into()));
             line.flag("--dry-run", revert.dry_run);
             line.flag("--every", revert.paths.is_none());
         }

@@ -64,13 +64,14 @@ impl Revert {
         require_own_environments()?;
         let name = self.env.as_deref().map(environment_name).transpose()?;
         let paths = absolute(&self.paths)?;
-        let call = |dry_run| call(name.as_ref(), &paths, dry_run);
+        let call = |dry_run, most| call(name.as_ref(), &paths, dry_run, most);
         if self.dry_run {
-            print(&as_lines(&ask(&call(true))?))?;
+            print(&as_lines(&ask(&call(true, None))?))?;
             return Ok(0);
         }
+        let mut most = None;
         if !self.yes {
-            let planned = ask(&call(true))?;
+            let planned = ask(&call(true, None))?;
             let files: u64 = planned.iter().map(|one| one.files).sum();
             if files > 1 {
                 if !can_ask() {
@@ -82,8 +83,10 @@ impl Revert {
                     return Err(Error::reported(1));
                 }
             }
+            // What comes to it now is not what was agreed to.
+            most = Some(files.max(1));
         }
-        let done = ask(&call(false))?;
+        let done = ask(&call(false, most))?;
         if !self.quiet {
             print(&as_lines(&done))?;
         }
@@ -101,9 +104,10 @@ impl Revert {
     }
 }
 
-fn call(name: Option<&EnvName>, paths: &[PathBuf], dry_run: bool) -> Call {
+fn call(name: Option<&EnvName>, paths: &[PathBuf], dry_run: bool, most: Option<u64>) -> Call {
     Call::new("revert")
         .maybe("--env", name.map(EnvName::as_str))
+        .maybe("--most", most.map(|files| files.to_string()))
         .flag("--every", paths.is_empty())
         .flag("--dry-run", dry_run)
         .command(paths.iter().map(OsString::from).collect())
