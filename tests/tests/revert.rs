@@ -310,12 +310,12 @@ fn files_that_processes_hold() {
 fn directories_that_processes_are_in() {
     let scene = Scene::new(true);
     scene.change("rm -r gone; mkdir gone; echo own > gone/own; echo mine > dir/one; chmod 700 dir; echo x > dir/new; mkdir new; mv kind moved");
-    let inside = "cd /opt/d/gone; (cd ../dir; exec sleep 1000) & (cd ../new; exec sleep 1000) & (cd ../moved; exec sleep 1000) & echo ready; read -r end";
+    let inside = "cd /opt/d/gone; (cd ../dir; exec sleep 1000) & (cd ../new; exec sleep 1000) & (cd ../moved; exec sleep 1000) & echo ready; read -r go; cat own; read -r end";
     let mut session = scene
         .host
         .caddis("alice", &["root", "bash", "-c", inside])
         .spawn();
-    session.until("ready");
+    assert_eq!(session.line(), "ready");
     // The kernel does not show /opt/d/kind while somebody is in what it was renamed to.
     let output = scene.revert("--all --yes").exits(1);
     assert!(
@@ -333,6 +333,9 @@ fn directories_that_processes_are_in() {
             .collect::<Vec<_>>()
     };
     assert_eq!(without(&look), without(&scene.base()));
+    // Who was in a directory that was replaced finds there what there was.
+    session.send("go\n");
+    assert_eq!(session.line(), "own");
     scene.host.sh("root", "pkill -x sleep").ok();
     drop(session);
     scene.revert("--all").ok();

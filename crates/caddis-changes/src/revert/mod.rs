@@ -12,6 +12,7 @@
 mod below;
 mod overlay;
 mod plan;
+mod replace;
 mod running;
 mod stash;
 mod stopped;
