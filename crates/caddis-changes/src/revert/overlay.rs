@@ -80,7 +80,6 @@ impl<'a> Overlay<'a> {
             | CapabilitySet::FOWNER
             // For the mark.
             | CapabilitySet::SYS_ADMIN;
-        let Identity { .. } = self.identity;
         with_credentials(
             self.identity.host_uid(0),
             self.identity.host_gid(0),
