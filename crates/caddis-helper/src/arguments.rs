@@ -78,6 +78,21 @@ pub enum Verb {
     },
     /// Check the host.
     Check,
+    /// Give up changes.
+    Revert(Revert),
+}
+
+/// The changes to give up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revert {
+    /// The environment; `None`: "default".
+    pub name: Option<EnvName>,
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// How many files may be lost: so many were there when the user was asked.
+    pub most: Option<u64>,
+    /// The paths, as they are named inside; `None`: everything.
+    pub paths: Option<Vec<PathBuf>>,
 }
 
 /// Which changes to tell, and how much of them.
@@ -159,7 +174,7 @@ impl fmt::Display for ArgumentError {
     }
 }
 
-/// The options and operands before `--`, while they are taken apart.
+/// The options and operands before `--`, and what is after it, while they are taken apart.
 #[derive(Default)]
 struct Parts {
     env: Option<EnvName>,
@@ -179,6 +194,7 @@ struct Parts {
     content: bool,
     trial: bool,
     word: Option<Word>,
+    most: Option<u64>,
     operands: Vec<OsString>,
     command: Vec<OsString>,
 }
@@ -211,11 +227,12 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
         "diff" => (&["--env", "--content", "--try"], 0..=0),
         "try" => (&["--keep", "--discard"], 1..=1),
         "check" => (&[], 0..=0),
+        "revert" => (&["--env", "--dry-run", "--every", "--most"], 0..=0),
         other => return Err(wrong(format!("there is no verb {}", quoted(other)))),
     };
     let mut parts = Parts::default();
     while let Some(argument) = arguments.next() {
-        if argument == "--" && ["session", "diff"].contains(&verb.as_str()) {
+        if argument == "--" && ["session", "diff", "revert"].contains(&verb.as_str()) {
             parts.command = arguments.by_ref().collect();
             break;
         }
@@ -278,6 +295,10 @@ impl Parts {
                 self.stack =
                     Some(bytes.map_err(|_| wrong("--stack: a number of bytes is wanted"))?);
             }
+            "--most" => {
+                let files = text(value()?)?.parse();
+                self.most = Some(files.map_err(|_| wrong("--most: a number of files is wanted"))?);
+            }
             _ => self.dry_run = true,
         }
         Ok(())
@@ -337,6 +358,19 @@ impl Parts {
                     .word
                     .ok_or_else(|| wrong("try needs --keep or --discard"))?,
             },
+            "revert" => {
+                if self.command.is_empty() != self.every {
+                    return Err(wrong("revert needs paths or --every"));
+                }
+                let paths = self.command.into_iter().map(|one| path("revert", one));
+                let paths = paths.collect::<Result<Vec<_>, _>>()?;
+                Verb::Revert(Revert {
+                    name: self.env,
+                    dry_run: self.dry_run,
+                    most: self.most,
+                    paths: (!self.every).then_some(paths),
+                })
+            }
             _ => Verb::Check,
         };
         Ok(Request {

@@ -85,6 +85,7 @@ fn on_host(request: Request, state: CallersState) -> Result<u8, Error> {
         Verb::Diff(diff) => verbs::diff::run(&policy, &whom, &diff),
         Verb::Try { name, word } => verbs::trial::run(&policy, &whom, &name, word),
         Verb::Check => verbs::check::run(&policy, &whom),
+        Verb::Revert(revert) => verbs::revert::run(&policy, &whom, revert),
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn plan(
 
 /// The administrator's paths without links; those that do not exist are left out. One that cannot be looked up for
 /// another reason is not: what is to be hidden would show.
-fn resolved(view: &View) -> Result<View, Error> {
+pub(crate) fn resolved(view: &View) -> Result<View, Error> {
     let resolve = |paths: &[PathBuf]| -> Result<Vec<PathBuf>, Error> {
         let mut resolved = Vec::with_capacity(paths.len());
         for path in paths {

@@ -4,7 +4,9 @@
 
 mod invariants;
 
-use caddis_helper::arguments::{Diff, Request, Role, Session, Setting, Target, Verb, Word, parse};
+use caddis_helper::arguments::{
+    Diff, Request, Revert, Role, Session, Setting, Target, Verb, Word, parse,
+};
 use caddis_policy::EnvName;
 use invariants::{arguments, check, said};
 use proptest::collection::vec;
@@ -27,6 +29,7 @@ const WORDS: &[&str] = &[
     "diff",
     "try",
     "check",
+    "revert",
     "--for",
     "--name",
     "--",
@@ -92,6 +95,7 @@ const OPTIONS: &[&str] = &[
     "--all",
     "--every",
     "--content",
+    "--most",
 ];
 
 /// Any argument that the kernel hands over: bytes without a NUL.
@@ -153,6 +157,19 @@ fn session() -> impl Strategy<Value = Verb> {
     )
 }
 
+fn revert() -> impl Strategy<Value = Verb> {
+    let paths = option::of(vec(path(), 1..4));
+    let rest = (any::<bool>(), option::of(any::<u64>()));
+    (option::of(name()), rest, paths).prop_map(|(name, (dry_run, most), paths)| {
+        Verb::Revert(Revert {
+            name,
+            dry_run,
+            most,
+            paths,
+        })
+    })
+}
+
 fn config() -> impl Strategy<Value = Verb> {
     let setting = (text(), option::of(option::of(text()))).prop_map(|(key, value)| {
         let key = key.replace('=', "");
@@ -197,6 +214,7 @@ fn verb() -> impl Strategy<Value = (Verb, bool)> {
         1 => diff(),
         1 => (name(), select(vec![Word::Keep, Word::Discard]))
             .prop_map(|(name, word)| Verb::Try { name, word }),
+        1 => revert(),
         1 => Just(Verb::Check),
         1 => name().prop_map(|name| Verb::Stop { name: Some(name) }),
     ];
@@ -285,11 +303,11 @@ proptest! {
         prop_assert_eq!(check(&words.collect::<Vec<_>>()).is_ok(), paths.iter().all(plain));
     }
 
-    /// No verb but `session` has a command, and none but `diff` paths.
+    /// No verb but `session` has a command, and none but `diff` and `revert` paths.
     #[test]
     fn two_dashes_are_refused_elsewhere(verb in verb(), at: Index) {
         // Where it is no option's value.
-        if matches!(verb.0, Verb::Session(_) | Verb::Diff(_) | Verb::New { from: Some(_), .. }) {
+        if matches!(verb.0, Verb::Session(_) | Verb::Diff(_) | Verb::Revert(_) | Verb::New { from: Some(_), .. }) {
             return Ok(());
         }
         let mut words = said(&Request { verb: verb.0, target: None, login: None, everybody: verb.1 });
@@ -313,6 +331,7 @@ proptest! {
             "remove" => &["--force"],
             "list" | "ps" => &["--all"],
             "stop" => &["--all", "--every"],
+            "revert" => &["--env", "--dry-run", "--every", "--most", "--"],
             _ => &[],
         };
         if own.contains(&option.as_str()) || option == "--for" || option == "--name" {

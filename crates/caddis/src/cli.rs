@@ -46,6 +46,7 @@ pub enum Command {
     New(commands::new::New),
     List(commands::list::List),
     Remove(commands::remove::Remove),
+    Revert(commands::revert::Revert),
     Ps(commands::ps::Ps),
     Stop(commands::stop::Stop),
     Config(commands::config::Config),

@@ -7,6 +7,7 @@ pub(crate) mod list;
 pub(crate) mod new;
 pub(crate) mod ps;
 pub(crate) mod remove;
+pub(crate) mod revert;
 pub(crate) mod session;
 pub(crate) mod stop;
 pub(crate) mod trial;

@@ -1,7 +1,7 @@
 //! What holds for every command line, whatever it is: used by the ordinary tests and by the fuzz target. It reads
 //! the words a second time, by a table of its own, and says what the parser must have made of them.
 
-use caddis_helper::arguments::{Request, Setting, Target, Verb, Word, parse};
+use caddis_helper::arguments::{Request, Revert, Setting, Target, Verb, Word, parse};
 use caddis_policy::EnvName;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -16,7 +16,7 @@ type Grammar = (
     usize,
 );
 
-const VERBS: [Grammar; 10] = [
+const VERBS: [Grammar; 11] = [
     (
         "session",
         &["--env", "--as", "--home", "--shell", "--cwd", "--stack"],
@@ -33,6 +33,13 @@ const VERBS: [Grammar; 10] = [
     ("diff", &["--env"], &["--content", "--try"], 0, 0),
     ("try", &[], &["--keep", "--discard"], 1, 1),
     ("check", &[], &[], 0, 0),
+    (
+        "revert",
+        &["--env", "--most"],
+        &["--dry-run", "--every"],
+        0,
+        0,
+    ),
 ];
 
 /// Options that every verb has; what they ask for is root's to grant.
@@ -63,7 +70,7 @@ impl Words {
         };
         let mut rest = rest.iter();
         while let Some(word) = rest.next() {
-            if ["session", "diff"].contains(&verb) && word == "--" {
+            if ["session", "diff", "revert"].contains(&verb) && word == "--" {
                 words.command = rest.cloned().collect();
                 break;
             }
@@ -265,6 +272,32 @@ fn check_request(request: &Request, words: &Words) {
         }
         Verb::List => "list",
         Verb::Check => "check",
+        Verb::Revert(Revert {
+            name,
+            dry_run,
+            most,
+            paths,
+        }) => {
+            let said = words
+                .value("--most")
+                .map(|files| files.to_string_lossy().parse());
+            assert_eq!(most.map(Ok), said);
+            assert_eq!(
+                names(&name.iter().collect::<Vec<_>>()),
+                bytes(words.value("--env"))
+            );
+            assert_eq!(*dry_run, words.flag("--dry-run"));
+            assert_eq!(paths.is_none(), words.flag("--every"));
+            let paths = paths.clone().unwrap_or_default();
+            assert_eq!(
+                paths.iter().map(OsString::from).collect::<Vec<_>>(),
+                words.command
+            );
+            let absolute =
+                |path: &std::path::PathBuf| path.is_absolute() && path.as_os_str().len() < 4096;
+            assert!(paths.iter().all(absolute));
+            "revert"
+        }
     };
     assert_eq!(verb, words.verb);
 }
@@ -351,6 +384,16 @@ pub fn said(request: &Request) -> Vec<OsString> {
         }
         Verb::List => line.word("list"),
         Verb::Check => line.word("check"),
+        Verb::Revert(revert) => {
+            line.word("revert");
+            line.option(
+                "--env",
+                revert.name.as_ref().map(|name| name.as_str().into()),
+            );
+            line.option("--most", revert.most.map(|files| files.to_string().into()));
+            line.flag("--dry-run", revert.dry_run);
+            line.flag("--every", revert.paths.is_none());
+        }
     }
     line.flag("--all", request.everybody);
     line.option("--name", request.login.clone().map(Into::into));
@@ -369,6 +412,13 @@ pub fn said(request: &Request) -> Vec<OsString> {
             line.0.extend(diff.paths.iter().map(OsString::from));
         }
         _ => {}
+    }
+    if let Verb::Revert(Revert {
+        paths: Some(paths), ..
+    }) = &request.verb
+    {
+        line.word("--");
+        line.0.extend(paths.iter().map(OsString::from));
     }
     line.0
 }

@@ -13,6 +13,7 @@ mod pager;
 pub mod ps;
 mod question;
 pub mod remove;
+pub mod revert;
 pub mod root;
 pub mod run;
 pub mod status;
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
         Command::New(command) => command.run(),
         Command::List(command) => command.run(),
         Command::Remove(command) => command.run(),
+        Command::Revert(command) => command.run(),
         Command::Ps(command) => command.run(),
         Command::Stop(command) => command.run(),
         Command::Config(command) => command.run(),

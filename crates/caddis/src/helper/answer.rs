@@ -61,6 +61,31 @@ pub struct Check {
     pub hint: Option<String>,
 }
 
+/// A line of `revert`: one path that was given up, or would be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reverted {
+    /// Any bytes at all.
+    pub path: Vec<u8>,
+    /// `A`, `M`, `D`, `T` or `P`, as in `caddis diff`.
+    pub change: String,
+    /// How many files are lost.
+    pub files: u64,
+    /// `planned`, `done`, `copied`, `held` or `changed`.
+    pub state: String,
+}
+
+impl Reverted {
+    /// Reads a line of `revert`.
+    pub fn read(record: &Record) -> Result<Self, Error> {
+        Ok(Self {
+            path: record.bytes("path")?.to_vec(),
+            change: record.text("change")?,
+            files: record.number("files")?,
+            state: record.text("state")?,
+        })
+    }
+}
+
 impl Environment {
     /// Reads a line of `list`.
     pub fn read(record: &Record) -> Result<Self, Error> {

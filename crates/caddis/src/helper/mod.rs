@@ -6,6 +6,6 @@ pub mod change;
 pub mod percent;
 pub mod record;
 
-pub use answer::{Check, Environment, Level, Process};
+pub use answer::{Check, Environment, Level, Process, Reverted};
 pub use call::Call;
 pub use change::{Change, Changes, Content, Kind, Side};

@@ -118,8 +118,8 @@ mod tests {
     #[test]
     fn bash_knows_names_and_users() {
         let script = of(Shell::Bash);
-        // -e and --env of run, root, config, diff and status; --from of new; the operands of four commands.
-        assert_eq!(script.matches(NAMES).count(), 2 * 5 + 1 + 4);
+        // -e and --env of run, root, config, diff, status, revert and try; --from of new; the operands of four commands.
+        assert_eq!(script.matches(NAMES).count(), 2 * 7 + 1 + 4);
         // run, root, diff, status, doctor, admin list, admin ps, admin stop
         assert_eq!(script.matches("compgen -u").count(), 8);
         assert!(
@@ -160,7 +160,7 @@ mod tests {
         let script = of(Shell::Zsh);
         // As in bash, and for `admin stop`.
         let completed = script.matches(":_caddis_environments'").count();
-        assert_eq!(completed, 2 * 5 + 1 + 4 + 1);
+        assert_eq!(completed, 2 * 7 + 1 + 4 + 1);
         assert_eq!(script.matches("_caddis_environments() {").count(), 1);
         assert!(script.contains(
             "The new environment'\\''s name\\: up to 64 letters, digits, `.`, `_` and `-`:_default'"

@@ -8,6 +8,7 @@ pub mod environments;
 pub mod json;
 pub mod man;
 pub mod processes;
+pub mod reverted;
 pub mod size;
 pub mod stale;
 pub mod status;

@@ -1,0 +1,169 @@
+//! What lies below the changes: the base as its user may see it, under veil and front.
+
+use super::uppers::Upper;
+use crate::layer::is_whiteout;
+use caddis_policy::View;
+use caddis_view::Identity;
+use caddis_view::credentials::with_credentials;
+use caddis_view::mountinfo::Mount;
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
+use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// What an environment stands on.
+#[derive(Debug)]
+pub struct Ground<'a> {
+    /// Whose environment it is.
+    pub identity: &'a Identity,
+    /// The policy's paths, resolved.
+    pub view: &'a View,
+    /// The host's mounts.
+    pub mounts: &'a [Mount],
+    /// The veil's directory.
+    pub veil: &'a OwnedFd,
+}
+
+/// What is found below a name of the changes.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// There is nothing.
+    Nothing,
+    /// A directory.
+    Directory(OwnedFd),
+    /// Something else.
+    Other(OwnedFd, Stat),
+    /// The user may not know, or it is a stand-in.
+    Unknown,
+}
+
+/// The layers below those of one upper layer.
+#[derive(Debug)]
+pub(super) struct Below<'a> {
+    ground: &'a Ground<'a>,
+    at: PathBuf,
+    base: Option<OwnedFd>,
+}
+
+const BENEATH: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_XDEV);
+
+/// Files of the front layer, which each instance has of its own.
+const OF_THE_INSTANCE: [&str; 2] = ["/etc/gshadow", "/etc/shadow"];
+
+impl<'a> Below<'a> {
+    pub(super) fn new(ground: &'a Ground<'a>, upper: &Upper) -> Result<Below<'a>, Errno> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::NO_MAGICLINKS;
+        let base = as_user(ground.identity, || {
+            Ok(openat2(CWD, &upper.at, flags, Mode::empty(), resolve).ok())
+        })?;
+        Ok(Below {
+            ground,
+            at: upper.at.clone(),
+            base,
+        })
+    }
+
+    /// Whose environment it is.
+    pub(super) fn identity(&self) -> &Identity {
+        self.ground.identity
+    }
+
+    /// Looks at `path`, relative to the root of the layer.
+    pub(super) fn look(&self, path: &Path) -> Look {
+        let whole = if path == Path::new("") {
+            self.at.clone()
+        } else {
+            self.at.join(path)
+        };
+        let covers = |covering: &PathBuf| whole.starts_with(covering) && whole != *covering;
+        if self.ground.view.private.iter().any(covers) {
+            return Look::Nothing;
+        }
+        if OF_THE_INSTANCE.iter().any(|own| whole == Path::new(own)) {
+            return Look::Unknown;
+        }
+        if let Some(found) = self.veiled(&whole) {
+            return found;
+        }
+        let Some(base) = &self.base else {
+            return Look::Unknown;
+        };
+        let opened = as_user(self.ground.identity, || open(base, path));
+        match opened {
+            Ok(found) => seen(found),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Look::Nothing,
+            Err(_) => Look::Unknown,
+        }
+    }
+
+    /// What the veil has for `path`. Its directories are root's own and hold nothing secret.
+    fn veiled(&self, path: &Path) -> Option<Look> {
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        if inside == Path::new("") {
+            return None;
+        }
+        let mut walked = PathBuf::new();
+        let mut opaque = false;
+        for component in inside.components() {
+            walked.push(component);
+            match open(self.ground.veil, &walked) {
+                Ok(found) if walked == inside => {
+                    return match fstat(&found) {
+                        Ok(stat) if is_whiteout(&stat) => Some(Look::Nothing),
+                        // One that lets the base show through is the base's.
+                        Ok(stat) if is_directory(&stat) && !is_opaque(&found) => None,
+                        Ok(stat) if is_directory(&stat) => Some(Look::Directory(found)),
+                        _ => Some(Look::Unknown),
+                    };
+                }
+                Ok(found) => opaque |= is_opaque(&found),
+                Err(_) => return opaque.then_some(Look::Nothing),
+            }
+        }
+        None
+    }
+}
+
+/// Runs `action` with the user's own rights and no more.
+pub(super) fn as_user<T>(
+    identity: &Identity,
+    action: impl FnOnce() -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    with_credentials(identity.uid, identity.gid, CapabilitySet::empty(), action)
+}
+
+fn open(top: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
+    let path = if path == Path::new("") {
+        Path::new(".")
+    } else {
+        path
+    };
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat2(top, path, flags, Mode::empty(), BENEATH)
+}
+
+fn seen(found: OwnedFd) -> Look {
+    match fstat(&found) {
+        Ok(stat) if is_directory(&stat) => Look::Directory(found),
+        Ok(stat) => Look::Other(found, stat),
+        Err(_) => Look::Unknown,
+    }
+}
+
+fn is_directory(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+}
+
+fn is_opaque(directory: &OwnedFd) -> bool {
+    use std::os::fd::AsRawFd;
+    let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
+    let mut value = [0_u8; 1];
+    matches!(
+        rustix::fs::getxattr(path, c"trusted.overlay.opaque", &mut value[..]),
+        Ok(1) if value == *b"y"
+    )
+}

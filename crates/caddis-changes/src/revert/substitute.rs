@@ -1,0 +1,186 @@
+//! The base's version as something that can be put in the place of the user's: a directory that shows the base's, or
+//! a copy of a file. Made underneath, with the numbers that both have on disk; read with the user's own rights.
+
+use super::below::as_user;
+use caddis_view::Identity;
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, XattrFlags, chmodat,
+    chownat, fstat, getxattr, listxattr, mkdirat, openat, readlinkat, removexattr, seek, setxattr,
+    symlinkat, utimensat,
+};
+use rustix::io::{Errno, pwrite, read};
+use rustix::process::{Gid, Uid};
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// A directory `name` in `parent` that shows what the layers below have of the name `of`.
+pub(super) fn directory(
+    identity: &Identity,
+    base: &OwnedFd,
+    parent: &OwnedFd,
+    name: &CStr,
+    of: &CStr,
+) -> Result<(), Errno> {
+    mkdirat(parent, name, Mode::from_raw_mode(0o755))?;
+    let made = open_path(parent, name)?;
+    copy_attributes(identity, base, &made)?;
+    setxattr(path(&made), REDIRECT, of.to_bytes(), XattrFlags::empty())
+}
+
+/// What leads a directory to the layers below; see "redirect_dir" in the kernel's documentation of overlayfs.
+const REDIRECT: &CStr = c"trusted.overlay.redirect";
+
+/// Once it has its own name, it needs to be led no more.
+pub(super) fn settle(parent: &OwnedFd, name: &CStr) -> Result<(), Errno> {
+    removexattr(path(&open_path(parent, name)?), REDIRECT)
+}
+
+/// A copy of `base`, a file or a link, with the name `name` in `parent`. Anything else is refused.
+pub(super) fn copy(
+    identity: &Identity,
+    base: &OwnedFd,
+    stat: &Stat,
+    parent: &OwnedFd,
+    name: &CStr,
+) -> Result<(), Errno> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Symlink => {
+            symlinkat(readlinkat(base, c"", Vec::new())?, parent, name)?;
+        }
+        FileType::RegularFile => {
+            // It is a file: what a lease would make us wait for is an error instead.
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            let source = as_user(identity, || {
+                rustix::fs::open(path(base), flags, Mode::empty())
+            })?;
+            let flags =
+                OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let target = openat(parent, name, flags, Mode::RUSR | Mode::WUSR)?;
+            copy_data(&source, &target)?;
+        }
+        _ => return Err(Errno::OPNOTSUPP),
+    }
+    copy_attributes(identity, base, &open_path(parent, name)?)
+}
+
+/// Data only; holes stay holes.
+fn copy_data(source: &OwnedFd, target: &OwnedFd) -> Result<(), Errno> {
+    let size = u64::try_from(fstat(source)?.st_size).unwrap_or(0);
+    let mut buffer = vec![0; 1 << 17];
+    let mut at = 0;
+    while at < size {
+        at = match seek(source, SeekFrom::Data(at)) {
+            Ok(start) => start,
+            Err(Errno::NXIO) => break,
+            Err(errno) => return Err(errno),
+        };
+        let end = seek(source, SeekFrom::Hole(at))?;
+        seek(source, SeekFrom::Start(at))?;
+        while at < end {
+            let length = read(source, &mut buffer)?;
+            let mut rest = &buffer[..length];
+            if rest.is_empty() {
+                return rustix::fs::ftruncate(target, at);
+            }
+            while !rest.is_empty() {
+                let written = pwrite(target, rest, at)?;
+                at += u64::try_from(written).unwrap_or(0);
+                rest = &rest[written..];
+            }
+        }
+    }
+    rustix::fs::ftruncate(target, size)
+}
+
+/// Owner, mode, extended attributes and times.
+pub(super) fn copy_attributes(
+    identity: &Identity,
+    base: impl AsFd,
+    target: impl AsFd,
+) -> Result<(), Errno> {
+    let (base, target) = (base.as_fd(), target.as_fd());
+    let stat = fstat(base)?;
+    let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+    chownat(target, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+        // After the owner, whose change clears setuid bits.
+        chmodat(
+            rustix::fs::CWD,
+            path(target),
+            Mode::from_raw_mode(stat.st_mode),
+            AtFlags::empty(),
+        )?;
+        let (wanted, has) = (as_user(identity, || attributes(base))?, attributes(target)?);
+        for name in has.keys().filter(|name| !wanted.contains_key(*name)) {
+            removexattr(path(target), name)?;
+        }
+        for (name, value) in wanted {
+            if has.get(&name) != Some(&value) {
+                setxattr(path(target), &name, &value, XattrFlags::empty())?;
+            }
+        }
+    }
+    let time = |seconds, nanoseconds| Timespec {
+        tv_sec: seconds,
+        tv_nsec: i64::try_from(nanoseconds).unwrap_or(0),
+    };
+    let times = Timestamps {
+        last_access: time(stat.st_atime, stat.st_atime_nsec),
+        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
+    };
+    utimensat(rustix::fs::CWD, path(target), &times, AtFlags::empty())
+}
+
+/// Whether owner, mode and extended attributes are the same. Times change with what is in a directory.
+pub(super) fn same_attributes(
+    identity: &Identity,
+    base: impl AsFd,
+    own: impl AsFd,
+) -> Result<bool, Errno> {
+    let (a, b) = (fstat(base.as_fd())?, fstat(own.as_fd())?);
+    let same = (a.st_mode, a.st_uid, a.st_gid) == (b.st_mode, b.st_uid, b.st_gid);
+    Ok(same && as_user(identity, || attributes(base.as_fd()))? == attributes(own.as_fd())?)
+}
+
+/// The extended attributes that are seen inside: not those that only the host's root has.
+fn attributes(file: impl AsFd) -> Result<BTreeMap<CString, Vec<u8>>, Errno> {
+    let path = path(file.as_fd());
+    let mut list = vec![0_u8; 65536];
+    let length = match listxattr(&path, &mut list[..]) {
+        Err(Errno::OPNOTSUPP) => 0,
+        other => other?,
+    };
+    let mut found = BTreeMap::new();
+    for name in list[..length].split_inclusive(|byte| *byte == 0) {
+        let Ok(name) = CStr::from_bytes_with_nul(name) else {
+            continue;
+        };
+        if name.to_bytes().starts_with(b"trusted.") {
+            continue;
+        }
+        let mut value = vec![0_u8; 65536];
+        match getxattr(&path, name, &mut value[..]) {
+            Ok(length) => value.truncate(length),
+            Err(Errno::NODATA | Errno::OPNOTSUPP) => continue,
+            Err(errno) => return Err(errno),
+        }
+        found.insert(name.to_owned(), value);
+    }
+    Ok(found)
+}
+
+/// Opens `name` without looking at what it is.
+pub(super) fn open_path(parent: &OwnedFd, name: &CStr) -> Result<OwnedFd, Errno> {
+    openat(
+        parent,
+        name,
+        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+}
+
+/// A descriptor as a path, which leads to the very file, whatever has its name now.
+pub(super) fn path(file: impl AsFd) -> String {
+    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
+}
