@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod packages;
 mod refresh;
 
 use caddis_helper::host;
@@ -37,6 +38,7 @@ fn run(arguments: &[OsString]) -> Result<u8, Error> {
     }
     match words[..] {
         ["refresh"] => refresh::run(&host::policy()?),
+        [packages::VERB, uid, name, number] => packages::one(&host::policy()?, uid, name, number),
         _ => Err(
             Error::refused("understand", "the request", format!("{arguments:?}"))
                 .hint("this program is called by `caddis admin`; see `caddis admin --help`"),

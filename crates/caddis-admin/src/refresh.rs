@@ -1,9 +1,12 @@
 //! `refresh`: the veil again if the base has changed, then every running instance.
 
+use crate::packages;
 use caddis_helper::host::RUN;
 use caddis_helper::output;
 use caddis_policy::{EnvName, Policy};
+use caddis_view::packages::{current, see_to};
 use caddis_view::refresh::{instances, refresh};
+use caddis_view::store::Environments;
 use caddis_view::{Error, Result, veil};
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -20,7 +23,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 pub(crate) fn run(policy: &Policy) -> Result<u8> {
     let veil = veil::refresh(policy)?;
     let what = if veil.built { "built" } else { "unchanged" };
-    let done = all()?;
+    let done = all(policy)?;
     output::line(&[
         ("veil", &veil.generation.to_string()),
         ("entries", &veil.entries.to_string()),
@@ -30,7 +33,12 @@ pub(crate) fn run(policy: &Policy) -> Result<u8> {
     for error in &done.errors {
         output::error(error);
     }
-    Ok(if done.errors.is_empty() {
+    // After all have been refreshed: this may take a moment.
+    let packages = packages::all(policy, &done.due);
+    if let Err(error) = &packages {
+        output::error(error);
+    }
+    Ok(if done.errors.is_empty() && packages.is_ok() {
         0
     } else {
         crate::FAILED
@@ -42,35 +50,56 @@ pub(crate) fn run(policy: &Policy) -> Result<u8> {
 pub(crate) struct Done {
     /// How many were refreshed.
     pub(crate) refreshed: usize,
+    /// Those whose package databases are to be brought together with the base's, and the number of that.
+    pub(crate) due: Vec<(u32, EnvName, u64)>,
     /// What went wrong with others.
     pub(crate) errors: Vec<Error>,
 }
 
 type Queue = Arc<Mutex<std::vec::IntoIter<(u32, EnvName)>>>;
-type Answer = (u32, EnvName, Result<bool>);
+type Answer = (u32, EnvName, Result<Refreshed>);
+
+/// What became of one.
+enum Refreshed {
+    /// It does not run.
+    No,
+    Yes,
+    /// The same, and its package database is to be brought together with the base's of this number.
+    PackagesDue(u64),
+}
 
 /// Refreshes every running instance, one after the other; one that takes long does not keep the rest waiting.
-pub(crate) fn all() -> Result<Done> {
+pub(crate) fn all(policy: &Policy) -> Result<Done> {
+    // Before anybody looks at the base, so that it cannot be a later one than what they see.
+    let packages = current(&policy.storage.state).ok().flatten();
+    let one = One {
+        state: policy.storage.state.clone().into(),
+        packages,
+    };
     let found = instances(Path::new(RUN))?;
     let mut waiting = found.len();
     let queue: Queue = Arc::new(Mutex::new(found.into_iter()));
     let (sender, answers) = channel();
     let mut done = Done::default();
     let mut slow = Duration::ZERO;
-    start(&queue, &sender);
+    start(&one, &queue, &sender);
     while waiting > 0 {
         match answers.recv_timeout(PATIENCE) {
             Ok((uid, name, answer)) => {
                 waiting -= 1;
                 match answer {
-                    Ok(true) => done.refreshed += 1,
-                    Ok(false) => {}
+                    Ok(Refreshed::No) => {}
+                    Ok(Refreshed::Yes) => done.refreshed += 1,
+                    Ok(Refreshed::PackagesDue(number)) => {
+                        done.refreshed += 1;
+                        done.due.push((uid, name, number));
+                    }
                     Err(error) => done.errors.push(about(uid, &name, error)),
                 }
             }
             Err(RecvTimeoutError::Timeout) if slow < LONGEST => {
                 slow += PATIENCE;
-                start(&queue, &sender);
+                start(&one, &queue, &sender);
             }
             Err(_) => {
                 let reason = format!("{waiting} of them did not answer the kernel in time");
@@ -84,13 +113,38 @@ pub(crate) fn all() -> Result<Done> {
     Ok(done)
 }
 
+/// What is the same for all.
+#[derive(Clone)]
+struct One {
+    state: Arc<Path>,
+    /// The number of the base's package database.
+    packages: Option<u64>,
+}
+
+impl One {
+    fn refresh(&self, uid: u32, name: &EnvName) -> Result<Refreshed> {
+        if !refresh(Path::new(RUN), uid, name)? {
+            return Ok(Refreshed::No);
+        }
+        let environments = Environments::of(&self.state, uid, false)?;
+        let environment = environments.map(|all| all.open(name)).transpose()?;
+        match (environment.flatten(), self.packages) {
+            (Some(environment), Some(number)) => {
+                let due = see_to(&self.state, environment, number, true)?;
+                Ok(due.map_or(Refreshed::Yes, |_| Refreshed::PackagesDue(number)))
+            }
+            _ => Ok(Refreshed::Yes),
+        }
+    }
+}
+
 /// One more worker.
-fn start(queue: &Queue, sender: &Sender<Answer>) {
-    let (queue, sender) = (queue.clone(), sender.clone());
+fn start(one: &One, queue: &Queue, sender: &Sender<Answer>) {
+    let (one, queue, sender) = (one.clone(), queue.clone(), sender.clone());
     std::thread::spawn(move || {
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
         while let Some((uid, name)) = next() {
-            let answer = refresh(Path::new(RUN), uid, &name);
+            let answer = one.refresh(uid, &name);
             if sender.send((uid, name, answer)).is_err() {
                 return;
             }

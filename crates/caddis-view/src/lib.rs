@@ -27,6 +27,7 @@ mod layers;
 mod memory;
 mod merge;
 pub mod mountinfo;
+pub mod packages;
 mod place;
 pub mod plan;
 pub mod process;

@@ -2,6 +2,7 @@
 //! the host as they are, root's setuid files too, so nobody else may ever reach them by a path.
 
 use crate::error::{Context, Error, Result};
+use crate::packages;
 use crate::plan::upper_name;
 use crate::tree;
 use caddis_policy::EnvName;
@@ -116,6 +117,16 @@ impl Environments {
         Ok(names)
     }
 
+    /// The names of all entries, copies that are being made and what else there is among them.
+    pub(crate) fn entries(&self) -> Result<Vec<String>> {
+        entries(&self.directory)
+    }
+
+    /// The directory that they are in.
+    pub(crate) fn directory(&self) -> &OwnedFd {
+        &self.directory
+    }
+
     /// Opens one; `None`: there is none of that name.
     pub fn open(&self, name: &EnvName) -> Result<Option<OwnedFd>> {
         match root_directory(&self.directory, name.as_str(), false) {
@@ -154,6 +165,7 @@ impl Environments {
             let target = openat(&self.directory, &unfinished, DIRECTORY, Mode::empty())
                 .doing("open", || "the copy")?;
             flock(&target, FlockOperation::LockExclusive).doing("lock", || "the copy")?;
+            packages::copy_mark(&source, &target)?;
             for entry in entries(&source)? {
                 if entry.ends_with(WORK) {
                     // Overlayfs' own scratch space; that it exists says that its upper directory is complete.

@@ -12,6 +12,7 @@ use caddis_sys::Signals;
 use caddis_view::error::words;
 use caddis_view::instance::REMOVED;
 use caddis_view::mountinfo::{self, Mount};
+use caddis_view::packages::{self, Due};
 use caddis_view::session::run as run_session;
 use caddis_view::store::Environments;
 use caddis_view::{Command, Ended, Entrance, Error, Identity, Plan, Runtime, Start, Wish, home};
@@ -166,6 +167,7 @@ fn start_or_join(
             policy,
             run,
             hostname: settings.hostname(),
+            packages: packages(policy, environments, name),
         };
         let begun = start.begin(runtime);
         return match begun {
@@ -173,6 +175,14 @@ fn start_or_join(
             Err(error) => Err(explained(name, error)),
         };
     }
+}
+
+/// What is to be done to the environment's package database. A database that nobody can look at is no reason not to
+/// start; the next start tries again.
+fn packages(policy: &Policy, environments: &Environments, name: &EnvName) -> Option<Due> {
+    let state = &policy.storage.state;
+    let number = packages::current(state).ok()??;
+    packages::see_to(state, environments.open(name).ok()??, number, false).ok()?
 }
 
 fn explained(name: &EnvName, error: Error) -> Error {
