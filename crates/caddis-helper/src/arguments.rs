@@ -67,6 +67,13 @@ pub enum Verb {
         /// What to show or change.
         setting: Setting,
     },
+    /// Tell of an environment's packages.
+    Packages {
+        /// Which environment.
+        name: EnvName,
+        /// Its package database itself, not what there is to say of it.
+        status: bool,
+    },
     /// Check the host.
     Check,
 }
@@ -143,6 +150,7 @@ struct Parts {
     own_terminal: bool,
     stack: Option<u64>,
     dry_run: bool,
+    status: bool,
     operands: Vec<OsString>,
     command: Vec<OsString>,
 }
@@ -171,6 +179,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
         "ps" => (&["--all"], 0..=1),
         "stop" => (&["--every", "--all"], 0..=1),
         "config" => (&[], 1..=2),
+        "packages" => (&["--status"], 1..=1),
         "check" => (&[], 0..=0),
         other => return Err(wrong(format!("there is no verb {}", quoted(other)))),
     };
@@ -228,6 +237,7 @@ impl Parts {
             "--for" => self.target = Some(target(&text(value()?)?)?),
             "--force" => self.force = true,
             "--every" => self.every = true,
+            "--status" => self.status = true,
             "--all" => self.everybody = true,
             "--ctty" => self.own_terminal = true,
             "--stack" => {
@@ -276,6 +286,10 @@ impl Parts {
             "config" => Verb::Config {
                 name: required(one()?)?,
                 setting: operands.next().map_or(Ok(Setting::ShowAll), setting)?,
+            },
+            "packages" => Verb::Packages {
+                name: required(one()?)?,
+                status: self.status,
             },
             _ => Verb::Check,
         };

@@ -77,6 +77,7 @@ fn on_host(request: Request, state: CallersState) -> Result<u8, Error> {
         Verb::Ps { name } => verbs::ps::run(&policy, &whom, name.as_ref()),
         Verb::Stop { name } => verbs::stop::run(&policy, &whom, name.as_ref()),
         Verb::Config { name, setting } => verbs::config::run(&policy, &whom, &name, &setting),
+        Verb::Packages { name, status } => verbs::packages::run(&policy, &whom, &name, status),
         Verb::Check => verbs::check::run(&policy, &whom),
     }
 }

@@ -24,6 +24,7 @@ const WORDS: &[&str] = &[
     "ps",
     "stop",
     "config",
+    "packages",
     "check",
     "--for",
     "--name",
@@ -86,6 +87,7 @@ const OPTIONS: &[&str] = &[
     "--force",
     "--all",
     "--every",
+    "--status",
 ];
 
 /// Any argument that the kernel hands over: bytes without a NUL.
@@ -166,6 +168,7 @@ fn verb() -> impl Strategy<Value = (Verb, bool)> {
         1 => (vec(name(), 1..4), any::<bool>()).prop_map(|(names, force)| Verb::Remove { names, force }),
         1 => config(),
         1 => Just(Verb::Check),
+        1 => (name(), any::<bool>()).prop_map(|(name, status)| Verb::Packages { name, status }),
         1 => name().prop_map(|name| Verb::Stop { name: Some(name) }),
     ];
     let everybodys = prop_oneof![
@@ -268,6 +271,7 @@ proptest! {
             "remove" => &["--force"],
             "list" | "ps" => &["--all"],
             "stop" => &["--all", "--every"],
+            "packages" => &["--status"],
             _ => &[],
         };
         if own.contains(&option.as_str()) || option == "--for" || option == "--name" {

@@ -45,9 +45,9 @@ impl<'a> Status<'a> {
     }
 
     /// The file again, each package replaced by what `choose` says of it, further packages where their names belong.
-    pub(crate) fn write<'b>(
+    pub(crate) fn write(
         &self,
-        more: &BTreeSet<&'b [u8]>,
+        more: &BTreeSet<&[u8]>,
         mut choose: impl FnMut(&[u8], &mut Vec<u8>),
     ) -> Vec<u8> {
         let mut text = Vec::new();

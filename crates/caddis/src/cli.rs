@@ -47,6 +47,7 @@ pub enum Command {
     Ps(commands::ps::Ps),
     Stop(commands::stop::Stop),
     Config(commands::config::Config),
+    Diff(commands::diff::Diff),
     Doctor(commands::doctor::Doctor),
     Admin(commands::admin::Admin),
     Generate(commands::generate::Generate),

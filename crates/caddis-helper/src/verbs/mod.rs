@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod list;
 pub(crate) mod new;
+pub(crate) mod packages;
 pub(crate) mod ps;
 pub(crate) mod remove;
 pub(crate) mod session;

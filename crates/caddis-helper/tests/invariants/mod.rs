@@ -16,7 +16,7 @@ type Grammar = (
     usize,
 );
 
-const VERBS: [Grammar; 8] = [
+const VERBS: [Grammar; 9] = [
     (
         "session",
         &["--env", "--as", "--home", "--shell", "--cwd", "--stack"],
@@ -30,6 +30,7 @@ const VERBS: [Grammar; 8] = [
     ("ps", &[], &["--all"], 0, 1),
     ("stop", &[], &["--every", "--all"], 0, 1),
     ("config", &[], &[], 1, 2),
+    ("packages", &[], &["--status"], 1, 1),
     ("check", &[], &[], 0, 0),
 ];
 
@@ -238,6 +239,11 @@ fn check_request(request: &Request, words: &Words) {
             );
             "config"
         }
+        Verb::Packages { name, status } => {
+            assert_eq!(names(&[name]), operands);
+            assert_eq!(*status, words.flag("--status"));
+            "packages"
+        }
         Verb::List => "list",
         Verb::Check => "check",
     };
@@ -307,6 +313,11 @@ pub fn said(request: &Request) -> Vec<OsString> {
                 Setting::Show(key) => line.word(key),
                 Setting::Change(key, value) => line.word(&format!("{key}={value}")),
             }
+        }
+        Verb::Packages { name, status } => {
+            line.word("packages");
+            line.flag("--status", *status);
+            line.word(name.as_str());
         }
         Verb::List => line.word("list"),
         Verb::Check => line.word("check"),

@@ -2,6 +2,8 @@
 
 pub mod admin;
 pub mod config;
+pub mod diff;
+pub mod diff_packages;
 pub mod doctor;
 pub mod enter;
 pub mod generate;
@@ -30,6 +32,7 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
         Command::Ps(command) => command.run(),
         Command::Stop(command) => command.run(),
         Command::Config(command) => command.run(),
+        Command::Diff(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Admin(command) => command.run(),
         Command::Generate(command) => command.run(),

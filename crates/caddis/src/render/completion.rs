@@ -117,8 +117,8 @@ mod tests {
     #[test]
     fn bash_knows_names_and_users() {
         let script = of(Shell::Bash);
-        // -e and --env of run, root and config; --from of new; the operands of four commands.
-        assert_eq!(script.matches(NAMES).count(), 2 * 3 + 1 + 4);
+        // -e and --env of run, root, config and diff; --from of new; the operands of four commands.
+        assert_eq!(script.matches(NAMES).count(), 2 * 4 + 1 + 4);
         // run, root, doctor, admin list, admin ps, admin stop
         assert_eq!(script.matches("compgen -u").count(), 6);
         assert!(
@@ -159,7 +159,7 @@ mod tests {
         let script = of(Shell::Zsh);
         // As in bash, and for `admin stop`.
         let completed = script.matches(":_caddis_environments'").count();
-        assert_eq!(completed, 2 * 3 + 1 + 4 + 1);
+        assert_eq!(completed, 2 * 4 + 1 + 4 + 1);
         assert_eq!(script.matches("_caddis_environments() {").count(), 1);
         assert!(script.contains(
             "The new environment'\\''s name\\: up to 64 letters, digits, `.`, `_` and `-`:_default'"

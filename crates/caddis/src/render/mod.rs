@@ -6,6 +6,7 @@ pub mod completion;
 pub mod environments;
 pub mod json;
 pub mod man;
+pub mod packages;
 pub mod processes;
 pub mod size;
 pub mod style;
