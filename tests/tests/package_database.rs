@@ -1,7 +1,7 @@
 //! The administrator's packages and the user's are in one database, whoever installed what, and when.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use caddis_lab::{Host, HostChild};
+use caddis_lab::{Host, HostChild, Signal};
 use caddis_tests::{Environments, State};
 
 /// Where alice's changes of dpkg's directory are.
@@ -355,7 +355,7 @@ fn while_dpkg_runs_there_nothing_is_touched_and_the_next_refresh_does_it() {
             told(&host),
             "failed=dpkg or apt is running in the environment\n"
         );
-        holder.kill();
+        holder.close_stdin();
         holder.wait();
         admin(&host, "caddis admin refresh --quiet");
         assert_eq!(packages(&host, "p"), "ii p 2\n");
@@ -585,7 +585,7 @@ fn nobody_is_held_up_by_a_user_who_stops_the_merge() {
         &host,
         "dpkg -i /srv/p_3.deb; timeout 30 caddis admin refresh --quiet",
     );
-    stopper.kill();
+    stopper.kill(Signal::TERM);
     stopper.wait();
     admin(&host, "caddis admin refresh --quiet");
     assert_eq!(packages(&host, "p q"), "ii p 3\nii q 1\n");
