@@ -91,8 +91,11 @@ fn meanwhile(host: &Host, when: When, script: &str) -> Option<HostChild> {
         }
     };
     admin(host, script);
-    if when == When::Running {
-        admin(host, "caddis admin refresh --quiet");
+    match when {
+        When::Running => admin(host, "caddis admin refresh --quiet"),
+        When::Stopped => {
+            host.inside("alice", "true").ok();
+        }
     }
     session
 }
@@ -454,7 +457,7 @@ fn a_database_that_is_none_is_left_alone_and_named() {
     admin(&host, "dpkg -i /srv/p_1.deb; caddis admin refresh --quiet");
     alice(
         &host,
-        "dpkg -i /srv/q_1.deb; cp -a /var/lib/dpkg /var/lib/dpkg.good",
+        "dpkg -i /srv/q_1.deb; cd /var/lib; mkdir dpkg.good; cp -a dpkg/status dpkg/lock dpkg.good",
     );
     let before = host.read("/etc/passwd");
     let mut session = host.session("alice", "echo ready; read -r end");
@@ -499,16 +502,22 @@ fn a_database_that_is_none_is_left_alone_and_named() {
             "cp ../dpkg.good/status .; mkfifo triggers/x",
             "is not a file",
         ),
-        ("cd ..; rm -r dpkg; ln -s dpkg.good dpkg", "cannot open"),
         (
-            "cd ..; rm -r dpkg; mkdir /home/alice/dpkg; ln -s /home/alice/dpkg dpkg",
-            "",
+            "cp ../dpkg.good/status .; cd ..; mv dpkg dpkg.away; ln -s dpkg.away dpkg",
+            "not a directory",
         ),
-        ("cd ..; rm -r dpkg; mkfifo dpkg", ""),
+        (
+            "cp ../dpkg.good/status .; cd ..; mv dpkg dpkg.away; cp -r dpkg.good /home/alice/dpkg; ln -s /home/alice/dpkg dpkg",
+            "not a directory",
+        ),
+        (
+            "cp ../dpkg.good/status .; cd ..; mv dpkg dpkg.away; mkfifo dpkg",
+            "not a directory",
+        ),
     ];
     for (number, (script, expected)) in hostile.iter().enumerate() {
-        let reset =
-            "cd /var/lib; rm -rf dpkg /home/alice/dpkg; cp -a dpkg.good dpkg; cd dpkg; rm status";
+        let reset = "cd /var/lib; if [ -e dpkg.away ]; then rm dpkg; mv dpkg.away dpkg; fi; cd dpkg; \
+                     rm -rf status status.caddis-new lock triggers/x; cp ../dpkg.good/lock .";
         host.inside_root("alice", &format!("{reset}; {script}; true"))
             .ok();
         let version = 2 + number % 2;
@@ -536,7 +545,10 @@ fn a_database_that_is_none_is_left_alone_and_named() {
         }
     }
     // Back again.
-    alice(&host, "cd /var/lib; rm -rf dpkg; mv dpkg.good dpkg");
+    alice(
+        &host,
+        "cd /var/lib; rm dpkg; mv dpkg.away dpkg; cp -a dpkg.good/* dpkg",
+    );
     admin(&host, "dpkg -i /srv/p_1.deb; caddis admin refresh --quiet");
     admin(&host, "dpkg -i /srv/p_3.deb; caddis admin refresh --quiet");
     assert_eq!(
@@ -576,14 +588,29 @@ fn nobody_is_held_up_by_a_user_who_stops_the_merge() {
     let host = host();
     admin(&host, "dpkg -i /srv/p_1.deb; caddis admin refresh --quiet");
     alice(&host, "dpkg -i /srv/q_1.deb");
-    // Whatever appears beside them is stopped.
-    let stop = "echo ready; while :; do for p in /proc/[0-9]*; do p=${p#/proc/}; \
-                [ $p -gt 2 ] && [ $p != $$ ] && grep -q '^caddis-admin' /proc/$p/comm 2> /dev/null && kill -STOP $p 2> /dev/null; done; done";
-    let mut stopper = host.caddis("alice", &["root", "bash", "-c", stop]).spawn();
+    // Whatever appears beside it is stopped before it has done anything.
+    let stop = r"
+import os, signal
+print('ready', flush=True)
+found = False
+while True:
+    for pid in range(os.getpid() + 1, os.getpid() + 50):
+        try: os.kill(pid, signal.SIGSTOP)
+        except ProcessLookupError: continue
+        if not found: print('stopped', flush=True)
+        found = True
+";
+    let stopper = ["root", "python3", "-c", stop];
+    let mut stopper = host.caddis("alice", &stopper).spawn();
     stopper.until("ready");
     admin(
         &host,
         "dpkg -i /srv/p_3.deb; timeout 30 caddis admin refresh --quiet",
+    );
+    stopper.until("stopped");
+    assert_eq!(
+        told(&host),
+        "failed=the merge was interrupted, or took too long\n"
     );
     stopper.kill(Signal::TERM);
     stopper.wait();

@@ -1,7 +1,7 @@
 //! Finds out whether an environment's package database has to be brought together with the base's.
 
 use super::layer::{Layer, Names};
-use super::record::{lines, mark, marks, named, with};
+use super::record::{lines, mark, marks, named, tell, tell_failure, with};
 use super::snapshot::Snapshots;
 use crate::error::Result;
 use crate::store::{Environments, root_directory};
@@ -41,6 +41,11 @@ pub fn see_to(state: &Path, environment: OwnedFd, number: u64, runs: bool) -> Re
         return Ok(None);
     }
     let layer = Layer::open(&environment)?;
+    if layer.is_elsewhere() {
+        let reason = "/var/lib/dpkg is not a directory of the environment's own";
+        tell_failure(&environment, reason)?;
+        return Ok(None);
+    }
     if !layer.has_database() {
         // A dpkg that runs there may have read the former one, and has yet to write its own.
         let may_run = runs && layer.has_lock();
@@ -49,6 +54,7 @@ pub fn see_to(state: &Path, environment: OwnedFd, number: u64, runs: bool) -> Re
         } else {
             vec![number]
         };
+        tell(&environment, &[])?;
         mark(&environment, &marks, &new)?;
         return Ok(None);
     }

@@ -29,8 +29,28 @@ pub(super) struct Names {
 /// An environment's changes below `/var/lib`.
 #[derive(Debug)]
 pub(super) struct Layer {
-    dpkg: Option<OwnedFd>,
-    apt: Option<OwnedFd>,
+    dpkg: Place,
+    apt: Place,
+}
+
+/// The changes of a directory of the base's.
+#[derive(Debug)]
+enum Place {
+    /// There are none.
+    Nothing,
+    /// They are in this one.
+    Directory(OwnedFd),
+    /// The user has taken it away, or put something else in its place.
+    Other,
+}
+
+impl Place {
+    fn directory(&self) -> Option<&OwnedFd> {
+        match self {
+            Place::Directory(directory) => Some(directory),
+            _ => None,
+        }
+    }
 }
 
 impl Layer {
@@ -39,6 +59,11 @@ impl Layer {
             dpkg: own_directory(environment, "dpkg")?,
             apt: own_directory(environment, "apt")?,
         })
+    }
+
+    /// Whether dpkg's directory is no directory there, so that nobody knows where its database is.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        matches!(self.dpkg, Place::Other)
     }
 
     /// Whether there is a version of the user's of any file that counts.
@@ -60,7 +85,7 @@ impl Layer {
         let files = FILES.into_iter().filter(|path| self.look(path).is_some());
         names.files.extend(files.map(str::to_owned));
         names.status = self.look(STATUS);
-        let Some(dpkg) = &self.dpkg else {
+        let Some(dpkg) = self.dpkg.directory() else {
             return Ok(names);
         };
         for (name, _) in list(dpkg, TRIGGERS)?.1 {
@@ -82,17 +107,18 @@ impl Layer {
         } else {
             &self.apt
         };
-        statat(directory.as_ref()?, name, AtFlags::SYMLINK_NOFOLLOW).ok()
+        statat(directory.directory()?, name, AtFlags::SYMLINK_NOFOLLOW).ok()
     }
 }
 
 /// Opens an environment's own `/var/lib/dpkg/status` for reading. `None`: it has none, or it is no file.
 pub fn own_status(environment: &OwnedFd) -> Result<Option<OwnedFd>> {
-    let Some(dpkg) = own_directory(environment, "dpkg")? else {
+    let place = own_directory(environment, "dpkg")?;
+    let Some(dpkg) = place.directory() else {
         return Ok(None);
     };
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = match openat2(&dpkg, "status", flags, Mode::empty(), WITHIN) {
+    let file = match openat2(dpkg, "status", flags, Mode::empty(), WITHIN) {
         Ok(file) => file,
         // Not there, taken away, a link, a FIFO, a device.
         Err(Errno::NOENT | Errno::NXIO | Errno::LOOP | Errno::NODEV) => return Ok(None),
@@ -107,22 +133,23 @@ const WITHIN: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_SYMLINKS)
     .union(ResolveFlags::NO_XDEV);
 
-/// The changes of `/var/lib/NAME`. `None`: there are none.
-fn own_directory(environment: &OwnedFd, name: &str) -> Result<Option<OwnedFd>> {
+/// The changes of `/var/lib/NAME`.
+fn own_directory(environment: &OwnedFd, name: &str) -> Result<Place> {
     let path = Path::new(LIBRARY).join(name);
     let Some(mount) = mount_of(&path) else {
-        return Ok(None);
+        return Ok(Place::Nothing);
     };
     let relative = path.strip_prefix(&mount).unwrap_or(&path);
     let upper = Path::new(&upper_name(&mount)).join(relative);
     open_directory(environment, &upper)
 }
 
-fn open_directory(parent: &OwnedFd, path: &Path) -> Result<Option<OwnedFd>> {
+fn open_directory(parent: &OwnedFd, path: &Path) -> Result<Place> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match openat2(parent, path, flags, Mode::empty(), WITHIN) {
-        Ok(directory) => Ok(Some(directory)),
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => Ok(None),
+        Ok(directory) => Ok(Place::Directory(directory)),
+        Err(Errno::NOENT) => Ok(Place::Nothing),
+        Err(Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => Ok(Place::Other),
         Err(errno) => Err(errno).doing("open", || path.display()),
     }
 }
@@ -144,7 +171,7 @@ fn mount_of(path: &Path) -> Option<PathBuf> {
 /// Whether the base's names are hidden, and the layer's own ones.
 fn list(dpkg: &OwnedFd, path: &str) -> Result<(bool, BTreeMap<Vec<u8>, Entry>)> {
     let relative = Path::new(path.strip_prefix("dpkg/").unwrap_or(path));
-    let Some(directory) = open_directory(dpkg, relative)? else {
+    let Place::Directory(directory) = open_directory(dpkg, relative)? else {
         return Ok((false, BTreeMap::new()));
     };
     let opaque = is_opaque(&directory)?;

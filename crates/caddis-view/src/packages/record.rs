@@ -104,6 +104,14 @@ pub(super) fn tell(environment: &OwnedFd, lines: &[String]) -> Result<()> {
         .doing("write", || FILE)
 }
 
+/// What was told before, and why it could not be looked at anew.
+pub(super) fn tell_failure(environment: &OwnedFd, reason: &str) -> Result<()> {
+    let mut all = lines(environment)?;
+    all.retain(|line| !line.starts_with("failed="));
+    all.push(format!("failed={reason}"));
+    tell(environment, &all)
+}
+
 /// The packages that are named in there.
 pub(super) fn named(lines: &[String]) -> BTreeSet<String> {
     let package = |line: &String| {
