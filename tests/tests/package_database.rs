@@ -1,7 +1,7 @@
 //! The administrator's packages and the user's are in one database, whoever installed what, and when.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use caddis_lab::{Host, HostChild, Signal};
+use caddis_lab::{FileSystem, Host, HostChild, Signal};
 use caddis_tests::{Environments, State};
 
 /// Where alice's changes of dpkg's directory are.
@@ -10,7 +10,10 @@ const HELPER: &str = "/usr/local/libexec/caddis/caddis-helper";
 
 /// A host with packages of the test's own beside those of the repository: `p` and `q`, in three versions.
 fn host() -> Host {
-    let host = Host::start().unwrap();
+    with_packages(Host::start().unwrap())
+}
+
+fn with_packages(host: Host) -> Host {
     let script = r#"
         set -e
         for name in p q; do for version in 1 2 3; do
@@ -596,7 +599,7 @@ found = False
 while True:
     for pid in range(os.getpid() + 1, os.getpid() + 50):
         try: os.kill(pid, signal.SIGSTOP)
-        except ProcessLookupError: continue
+        except OSError: continue
         if not found: print('stopped', flush=True)
         found = True
 ";
@@ -681,5 +684,31 @@ fn the_users_database_is_in_the_users_changes() {
     alice(&host, "dpkg -i /srv/q_1.deb");
     assert!(
         host.exists(&format!("{UPPER}/status")) && host.exists(&format!("{UPPER}/info/q.list"))
+    );
+}
+
+/// The changes of a file system of its own have a layer of their own.
+#[test]
+fn a_database_on_a_file_system_of_its_own() {
+    let disk = Host::builder().disk("/mnt", FileSystem::Xfs, "1G");
+    let host = with_packages(disk.start().unwrap());
+    let script = "caddis admin stop --all; cp -a /var/lib/. /mnt; mount --bind /mnt /var/lib; caddis admin refresh --quiet";
+    admin(&host, &format!("dpkg -i /srv/p_1.deb; {script}"));
+    alice(&host, "dpkg -i /srv/q_1.deb");
+    host.sh(
+        "root",
+        &format!("test -e {}", UPPER.replace("@/var/lib/", "@var@lib/")),
+    )
+    .ok();
+    for (when, version) in [(When::Running, 2), (When::Stopped, 3)] {
+        let _session = meanwhile(&host, when, &format!("dpkg -i /srv/p_{version}.deb"));
+        assert_eq!(packages(&host, "p q"), format!("ii p {version}\nii q 1\n"));
+        healthy(&host);
+    }
+    assert!(
+        host.sh("alice", "caddis diff --packages")
+            .ok()
+            .stdout
+            .contains("added")
     );
 }

@@ -70,8 +70,12 @@ enum Refreshed {
 
 /// Refreshes every running instance, one after the other; one that takes long does not keep the rest waiting.
 pub(crate) fn all(policy: &Policy) -> Result<Done> {
+    let mut done = Done::default();
     // Before anybody looks at the base, so that it cannot be a later one than what they see.
-    let packages = current(&policy.storage.state).ok().flatten();
+    let packages = current(&policy.storage.state).unwrap_or_else(|error| {
+        done.errors.push(error);
+        None
+    });
     let one = One {
         state: policy.storage.state.clone().into(),
         packages,
@@ -80,7 +84,6 @@ pub(crate) fn all(policy: &Policy) -> Result<Done> {
     let mut waiting = found.len();
     let queue: Queue = Arc::new(Mutex::new(found.into_iter()));
     let (sender, answers) = channel();
-    let mut done = Done::default();
     let mut slow = Duration::ZERO;
     start(&one, &queue, &sender);
     while waiting > 0 {
