@@ -6,8 +6,10 @@ use caddis_helper::output;
 use caddis_policy::{EnvName, Policy};
 use caddis_view::packages::{current, see_to};
 use caddis_view::refresh::{instances, refresh};
-use caddis_view::store::Environments;
+use caddis_view::store::{environments, root_directory};
 use caddis_view::{Error, Result, veil};
+use rustix::io::Errno;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,6 +80,7 @@ pub(crate) fn all(policy: &Policy) -> Result<Done> {
     });
     let one = One {
         state: policy.storage.state.clone().into(),
+        environments: environments(&policy.storage.state)?.into(),
         packages,
     };
     let found = instances(Path::new(RUN))?;
@@ -120,6 +123,8 @@ pub(crate) fn all(policy: &Policy) -> Result<Done> {
 #[derive(Clone)]
 struct One {
     state: Arc<Path>,
+    /// The directory of all environments.
+    environments: Arc<OwnedFd>,
     /// The number of the base's package database.
     packages: Option<u64>,
 }
@@ -129,15 +134,17 @@ impl One {
         if !refresh(Path::new(RUN), uid, name)? {
             return Ok(Refreshed::No);
         }
-        let environments = Environments::of(&self.state, uid, false)?;
-        let environment = environments.map(|all| all.open(name)).transpose()?;
-        match (environment.flatten(), self.packages) {
-            (Some(environment), Some(number)) => {
-                let due = see_to(&self.state, environment, number, true)?;
-                Ok(due.map_or(Refreshed::Yes, |_| Refreshed::PackagesDue(number)))
-            }
-            _ => Ok(Refreshed::Yes),
-        }
+        let Some(number) = self.packages else {
+            return Ok(Refreshed::Yes);
+        };
+        let environment = match root_directory(&*self.environments, &format!("{uid}/{name}"), false)
+        {
+            // The instance of an environment that somebody has removed behind our back.
+            Err(error) if error.errno == Some(Errno::NOENT) => return Ok(Refreshed::Yes),
+            other => other?,
+        };
+        let due = see_to(&self.state, environment, number, true)?;
+        Ok(due.map_or(Refreshed::Yes, |_| Refreshed::PackagesDue(number)))
     }
 }
 

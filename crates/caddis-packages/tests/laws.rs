@@ -91,7 +91,7 @@ proptest! {
     #[test]
     fn what_only_the_user_changed_stays(then in packages(), user in packages().prop_filter("", usable)) {
         let own = own(&then, &user);
-        prop_assert_eq!(planned(&[then.clone()], &then, &own), Plan::default());
+        prop_assert_eq!(planned(std::slice::from_ref(&then), &then, &own), Plan::default());
     }
 
     #[test]
@@ -107,7 +107,7 @@ proptest! {
         then in packages(), now in packages(), user in packages().prop_filter("", usable),
     ) {
         let own = own(&then, &user);
-        let plan = planned(&[then.clone()], &now, &own);
+        let plan = planned(std::slice::from_ref(&then), &now, &own);
         let text = merged(&plan, &own);
         // No package twice, none in the midst of another.
         let all = parse(&text).unwrap();

@@ -62,6 +62,11 @@ pub fn top_directory(path: &Path) -> Result<OwnedFd> {
     Ok(directory)
 }
 
+/// The directory of all users' environments.
+pub fn environments(state: &Path) -> Result<OwnedFd> {
+    root_directory(top_directory(state)?, "env", true)
+}
+
 /// How copies that are not complete, and environments that are being removed, are named until then. No
 /// environment's name begins with a dot.
 const COPY: &str = ".copy-";
@@ -98,7 +103,7 @@ impl Environments {
 
     /// The users that have environments.
     pub fn users(state: &Path) -> Result<Vec<u32>> {
-        let all = root_directory(top_directory(state)?, "env", true)?;
+        let all = environments(state)?;
         let mut users: Vec<u32> = entries(&all)?
             .iter()
             .filter_map(|name| name.parse().ok())
