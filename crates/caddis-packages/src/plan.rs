@@ -76,7 +76,7 @@ pub struct Plan {
 
 /// Makes the plan. An error: the user's `status`, or the base's, cannot be understood, and all stays as it is.
 pub fn plan(input: &Input<'_>) -> Result<Plan, Broken> {
-    let text = |base: &'_ Base| base.files.get(STATUS).cloned().unwrap_or_default();
+    let text = |base: &Base| base.files.get(STATUS).cloned().unwrap_or_default();
     let texts: Vec<Vec<u8>> = input.then.iter().map(text).collect();
     let then = texts
         .iter()
@@ -228,7 +228,7 @@ fn side_files(input: &Input<'_>, decisions: &BTreeMap<&[u8], Decision>, plan: &m
         let Some(form) = side::form(path) else {
             continue;
         };
-        let of = |base: &'_ Base| base.files.get(path).cloned().unwrap_or_default();
+        let of = |base: &Base| base.files.get(path).cloned().unwrap_or_default();
         let then: Vec<Vec<u8>> = input.then.iter().map(of).collect();
         let now = of(input.now);
         let own = input.own.files.get(path);
