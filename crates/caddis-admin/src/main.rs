@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod packages;
 mod refresh;
 mod sessions;
 mod watch;
@@ -52,6 +53,7 @@ fn run(arguments: &[OsString]) -> Result<u8, Error> {
         ["refresh", "--full"] => refresh::run(&host::policy()?, &Look::Everything),
         ["watch"] => watch::run(false),
         ["watch", "--verbose"] => watch::run(true),
+        [packages::VERB, uid, name, number] => packages::one(&host::policy()?, uid, name, number),
         _ => Err(
             Error::refused("understand", "the request", format!("{arguments:?}"))
                 .hint("this program is called by `caddis admin`; see `caddis admin --help`"),

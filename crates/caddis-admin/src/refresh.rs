@@ -1,13 +1,18 @@
 //! `refresh`: the veil again if the base has changed, then every running instance.
 
+use crate::packages;
 use caddis_helper::host::RUN;
 use caddis_helper::output;
 use caddis_policy::{EnvName, Policy};
+use caddis_view::packages::{current, see_to};
 use caddis_view::refresh::{instances, refresh};
+use caddis_view::store::{environments, root_directory};
 use caddis_view::veil::{self, Look};
 use caddis_view::{Error, Result};
+use rustix::io::Errno;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,7 +33,7 @@ static BUSY: Mutex<BTreeSet<(u32, String)>> = Mutex::new(BTreeSet::new());
 pub(crate) fn run(policy: &Policy, look: &Look) -> Result<u8> {
     let veil = veil::refresh(policy, look)?;
     let what = if veil.built { "built" } else { "unchanged" };
-    let done = all(LONGEST)?;
+    let done = all(policy, LONGEST)?;
     output::line(&[
         ("veil", &veil.generation.to_string()),
         ("entries", &veil.entries.to_string()),
@@ -37,7 +42,9 @@ pub(crate) fn run(policy: &Policy, look: &Look) -> Result<u8> {
     ]);
     let unfinished = done.about_unfinished();
     let mut failed = false;
-    for error in done.errors.iter().chain(&unfinished) {
+    // After all have been refreshed: this may take a moment.
+    let packages = packages::all(policy, &done.due).err();
+    for error in done.errors.iter().chain(&unfinished).chain(&packages) {
         output::error(error);
         failed = true;
     }
@@ -49,6 +56,8 @@ pub(crate) fn run(policy: &Policy, look: &Look) -> Result<u8> {
 pub(crate) struct Done {
     /// How many were refreshed.
     pub(crate) refreshed: usize,
+    /// Those whose package databases are to be brought together with the base's, and the number of that.
+    pub(crate) due: Vec<(u32, EnvName, u64)>,
     /// What went wrong with others.
     pub(crate) errors: Vec<Error>,
     /// How many had not been refreshed when nobody waited any more.
@@ -58,19 +67,43 @@ pub(crate) struct Done {
 /// What workers share. They wake nobody before they are done: for each of many instances that would take longer than
 /// to refresh it.
 struct Shared {
+    state: PathBuf,
+    /// The directory of all environments.
+    environments: OwnedFd,
+    /// The number of the base's package database.
+    packages: Option<u64>,
     queue: Mutex<std::vec::IntoIter<(u32, EnvName)>>,
-    answers: Mutex<Vec<(u32, EnvName, Result<bool>)>>,
+    answers: Mutex<Vec<(u32, EnvName, Result<Refreshed>)>>,
+}
+
+/// What became of one.
+enum Refreshed {
+    /// It does not run.
+    No,
+    Yes,
+    /// The same, and its package database is to be brought together with the base's of this number.
+    PackagesDue(u64),
 }
 
 /// Refreshes every running instance; one that takes long does not keep the rest waiting. One that has not come to its
 /// end since the last time is left alone: it would only take a further thread.
-pub(crate) fn all(longest: Duration) -> Result<Done> {
+pub(crate) fn all(policy: &Policy, longest: Duration) -> Result<Done> {
+    let state = &policy.storage.state;
+    // Before anybody looks at the base, so that it cannot be a later one than what they see.
+    let packages = current(state);
     let mut found = instances(Path::new(RUN))?;
     let before = found.len();
     let busy = locked(&BUSY).clone();
     found.retain(|(uid, name)| !busy.contains(&(*uid, name.to_string())));
     let count = found.len();
+    let mut done = Done::default();
     let shared = Arc::new(Shared {
+        state: state.clone(),
+        environments: environments(state)?,
+        packages: packages.unwrap_or_else(|error| {
+            done.errors.push(error);
+            None
+        }),
         queue: Mutex::new(found.into_iter()),
         answers: Mutex::new(Vec::with_capacity(count)),
     });
@@ -90,19 +123,39 @@ pub(crate) fn all(longest: Duration) -> Result<Done> {
             Err(_) => break,
         }
     }
-    let mut done = Done {
-        unfinished: before,
-        ..Done::default()
-    };
+    done.unfinished = before;
     for (uid, name, answer) in std::mem::take(&mut *locked(&shared.answers)) {
         done.unfinished -= 1;
         match answer {
-            Ok(true) => done.refreshed += 1,
-            Ok(false) => {}
+            Ok(Refreshed::No) => {}
+            Ok(Refreshed::Yes) => done.refreshed += 1,
+            Ok(Refreshed::PackagesDue(number)) => {
+                done.refreshed += 1;
+                done.due.push((uid, name, number));
+            }
             Err(error) => done.errors.push(about(uid, &name, error)),
         }
     }
     Ok(done)
+}
+
+impl Shared {
+    fn refresh(&self, uid: u32, name: &EnvName) -> Result<Refreshed> {
+        if !refresh(Path::new(RUN), uid, name)? {
+            return Ok(Refreshed::No);
+        }
+        let Some(number) = self.packages else {
+            return Ok(Refreshed::Yes);
+        };
+        let environment = match root_directory(&self.environments, &format!("{uid}/{name}"), false)
+        {
+            // The instance of an environment that somebody has removed behind our back.
+            Err(error) if error.errno == Some(Errno::NOENT) => return Ok(Refreshed::Yes),
+            other => other?,
+        };
+        let due = see_to(&self.state, environment, number, true)?;
+        Ok(due.map_or(Refreshed::Yes, |_| Refreshed::PackagesDue(number)))
+    }
 }
 
 /// One more worker, which tells when nothing is left to do.
@@ -113,7 +166,7 @@ fn start(shared: &Arc<Shared>, ended: &Sender<()>) {
         while let Some((uid, name)) = next() {
             let key = (uid, name.to_string());
             locked(&BUSY).insert(key.clone());
-            let answer = refresh(Path::new(RUN), uid, &name);
+            let answer = shared.refresh(uid, &name);
             locked(&BUSY).remove(&key);
             locked(&shared.answers).push((uid, name, answer));
         }

@@ -76,6 +76,13 @@ pub enum Verb {
         /// What to do with it.
         word: Word,
     },
+    /// Tell of an environment's packages.
+    Packages {
+        /// Which environment.
+        name: EnvName,
+        /// Its package database itself, not what there is to say of it.
+        status: bool,
+    },
     /// Check the host.
     Check,
     /// Give up changes.
@@ -195,6 +202,7 @@ struct Parts {
     trial: bool,
     word: Option<Word>,
     most: Option<u64>,
+    status: bool,
     operands: Vec<OsString>,
     command: Vec<OsString>,
 }
@@ -226,6 +234,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
         "config" => (&[], 1..=2),
         "diff" => (&["--env", "--content", "--try"], 0..=0),
         "try" => (&["--keep", "--discard"], 1..=1),
+        "packages" => (&["--status"], 1..=1),
         "check" => (&[], 0..=0),
         "revert" => (&["--env", "--dry-run", "--every", "--most"], 0..=0),
         other => return Err(wrong(format!("there is no verb {}", quoted(other)))),
@@ -284,6 +293,7 @@ impl Parts {
             "--for" => self.target = Some(target(&text(value()?)?)?),
             "--force" => self.force = true,
             "--every" => self.every = true,
+            "--status" => self.status = true,
             "--all" => self.everybody = true,
             "--ctty" => self.own_terminal = true,
             "--content" => self.content = true,
@@ -371,6 +381,10 @@ impl Parts {
                     paths: (!self.every).then_some(paths),
                 })
             }
+            "packages" => Verb::Packages {
+                name: required(one()?)?,
+                status: self.status,
+            },
             _ => Verb::Check,
         };
         Ok(Request {

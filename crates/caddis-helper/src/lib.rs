@@ -84,6 +84,7 @@ fn on_host(request: Request, state: CallersState) -> Result<u8, Error> {
         Verb::Config { name, setting } => verbs::config::run(&policy, &whom, &name, &setting),
         Verb::Diff(diff) => verbs::diff::run(&policy, &whom, &diff),
         Verb::Try { name, word } => verbs::trial::run(&policy, &whom, &name, word),
+        Verb::Packages { name, status } => verbs::packages::run(&policy, &whom, &name, status),
         Verb::Check => verbs::check::run(&policy, &whom),
         Verb::Revert(revert) => verbs::revert::run(&policy, &whom, revert),
     }

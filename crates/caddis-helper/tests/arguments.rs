@@ -28,6 +28,7 @@ const WORDS: &[&str] = &[
     "config",
     "diff",
     "try",
+    "packages",
     "check",
     "revert",
     "--for",
@@ -96,6 +97,7 @@ const OPTIONS: &[&str] = &[
     "--every",
     "--content",
     "--most",
+    "--status",
 ];
 
 /// Any argument that the kernel hands over: bytes without a NUL.
@@ -216,6 +218,7 @@ fn verb() -> impl Strategy<Value = (Verb, bool)> {
             .prop_map(|(name, word)| Verb::Try { name, word }),
         1 => revert(),
         1 => Just(Verb::Check),
+        1 => (name(), any::<bool>()).prop_map(|(name, status)| Verb::Packages { name, status }),
         1 => name().prop_map(|name| Verb::Stop { name: Some(name) }),
     ];
     let everybodys = prop_oneof![
@@ -332,6 +335,7 @@ proptest! {
             "list" | "ps" => &["--all"],
             "stop" => &["--all", "--every"],
             "revert" => &["--env", "--dry-run", "--every", "--most", "--"],
+            "packages" => &["--status"],
             _ => &[],
         };
         if own.contains(&option.as_str()) || option == "--for" || option == "--name" {

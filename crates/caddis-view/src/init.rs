@@ -92,9 +92,11 @@ pub(crate) fn live(
         &signals,
         &events,
     ];
-    let callers = waiting
-        .iter()
-        .flat_map(|caller| [&caller.answers, &caller.goes, &caller.lock]);
+    let callers = waiting.iter().flat_map(|caller| {
+        [&caller.answers, &caller.lock]
+            .into_iter()
+            .chain(&caller.goes)
+    });
     let kept = kept.into_iter().chain(callers).chain(&overlays);
     let kept = kept.chain([&user_namespace]);
     close_all_but(&kept.map(AsFd::as_fd).collect::<Vec<_>>())

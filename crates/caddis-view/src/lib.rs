@@ -30,6 +30,7 @@ mod memory;
 mod merge;
 pub mod mountinfo;
 pub mod owner;
+pub mod packages;
 mod place;
 pub mod plan;
 pub mod process;

@@ -80,7 +80,7 @@ pub fn run(
         Err(errno) => return Err(errno).doing("start", || "a process in the environment"),
     };
     drop((writer, outer));
-    if let Some(Err(error)) = building.map(Building::wait) {
+    if let Some(Err(error)) = building.map(|building| building.wait(&instance)) {
         // The kernel ends the child with process 1, which waits for it to be reaped here.
         let _ = waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED);
         return not_started(&instance, error);
@@ -188,7 +188,7 @@ fn failure(said: &[u8]) -> Option<(u8, Error)> {
 
 /// Process 1 has been killed, or has failed to build the view.
 fn gone(instance: &Instance, building: Option<Building>) -> Result<Ended> {
-    if let Some(Err(error)) = building.map(Building::wait) {
+    if let Some(Err(error)) = building.map(|building| building.wait(instance)) {
         return not_started(instance, error);
     }
     leave_pid_namespace()?;

@@ -5,6 +5,7 @@ use crate::handover::handover;
 use crate::identity::Identity;
 use crate::init::{Held, live};
 use crate::instance::{Instance, Runtime};
+use crate::packages;
 use crate::plan::Plan;
 use crate::store::{Environments, missing};
 use crate::userns;
@@ -34,6 +35,8 @@ pub struct Start<'a> {
     pub hostname: Option<&'a str>,
     /// What is changed goes into the layer of its try.
     pub trial: bool,
+    /// What is to be done to its package database before the first command.
+    pub packages: Option<packages::Due>,
 }
 
 impl Start<'_> {
@@ -55,7 +58,7 @@ impl Start<'_> {
     /// Starts process 1, which builds the view. Returned is the way in for its first session: the command's
     /// process can be made ready meanwhile. `runtime` is locked, and stays so for as long as either side lives
     /// and the view is not complete: a caller that is killed half-way lets nobody in early.
-    pub fn begin(self, runtime: Runtime) -> Result<Entrance> {
+    pub fn begin(mut self, runtime: Runtime) -> Result<Entrance> {
         let (sessions, session) = runtime.new_sessions()?;
         let held = Held {
             sessions,
@@ -66,12 +69,15 @@ impl Start<'_> {
         let pipe = || pipe_with(PipeFlags::CLOEXEC).doing("pipe", || "to process 1");
         let (answer, answers) = pipe()?;
         let (go, goes) = pipe()?;
+        let packages = self.packages.take();
         match fork(Namespaces::PidAndMount).doing("start", || "process 1 of the environment")? {
             Forked::Child => {
-                drop((answer, go, session, giver));
+                let due = packages.is_some();
+                drop((answer, go, session, giver, packages));
                 let mut waiting = Some(Waiting {
                     answers,
-                    goes,
+                    // Else the caller says it.
+                    goes: (!due).then_some(goes),
                     lock: runtime.into_lock(),
                 });
                 let lived = block_all()
@@ -98,6 +104,7 @@ impl Start<'_> {
                     answer,
                     go,
                     runtime,
+                    packages: packages.map(|due| (due, goes)),
                 };
                 Ok(Entrance {
                     instance: Instance { pidfd, pid },
@@ -144,14 +151,21 @@ pub(crate) struct Building {
     /// Where the command's process hears that the view stands.
     pub(crate) go: OwnedFd,
     runtime: Runtime,
+    /// What is to be done before the command is let go, and where to say so.
+    packages: Option<(packages::Due, OwnedFd)>,
 }
 
 impl Building {
-    /// Waits until the view stands, then lets others in.
-    pub(crate) fn wait(self) -> Result<()> {
+    /// Waits until the view stands, then lets others in, and the command once its packages are in step.
+    pub(crate) fn wait(self, instance: &Instance) -> Result<()> {
         let answer = read_all(&self.answer)?;
         drop(self.runtime);
         if answer == READY {
+            if let Some((due, goes)) = self.packages {
+                // A session that fails would be worse than packages that are missing; it is tried again.
+                let _ = packages::merge(&due, instance);
+                let _ = rustix::io::write(&goes, READY);
+            }
             return Ok(());
         }
         if answer.is_empty() {
@@ -166,8 +180,8 @@ impl Building {
 pub(crate) struct Waiting {
     /// Where to say that the view stands, or why it does not.
     pub(crate) answers: OwnedFd,
-    /// Where the command's process waits for it.
-    pub(crate) goes: OwnedFd,
+    /// Where the command's process waits for it, if it is not to wait for more than that.
+    pub(crate) goes: Option<OwnedFd>,
     /// The caller's lock on the instance, which is held here too until then.
     pub(crate) lock: OwnedFd,
 }
@@ -176,7 +190,7 @@ impl Waiting {
     /// The view stands. A caller that was killed meanwhile is a session that has ended.
     pub(crate) fn say_ready(self) -> Result<()> {
         drop(self.lock);
-        for pipe in [&self.goes, &self.answers] {
+        for pipe in self.goes.iter().chain([&self.answers]) {
             match rustix::io::write(pipe, READY) {
                 Ok(_) | Err(Errno::PIPE) => {}
                 // It would wait for us, and we for its end.

@@ -2,6 +2,7 @@
 //! the host as they are, root's setuid files too, so nobody else may ever reach them by a path.
 
 use crate::error::{Context, Error, Result};
+use crate::packages;
 use crate::plan::upper_name;
 use crate::tree;
 use crate::trial::TRY;
@@ -62,6 +63,11 @@ pub fn top_directory(path: &Path) -> Result<OwnedFd> {
     Ok(directory)
 }
 
+/// The directory of all users' environments.
+pub fn environments(state: &Path) -> Result<OwnedFd> {
+    root_directory(top_directory(state)?, "env", true)
+}
+
 /// How copies that are not complete, and environments that are being removed, are named until then. No
 /// environment's name begins with a dot.
 const COPY: &str = ".copy-";
@@ -98,7 +104,7 @@ impl Environments {
 
     /// The users that have environments.
     pub fn users(state: &Path) -> Result<Vec<u32>> {
-        let all = root_directory(top_directory(state)?, "env", true)?;
+        let all = environments(state)?;
         let mut users: Vec<u32> = entries(&all)?
             .iter()
             .filter_map(|name| name.parse().ok())
@@ -115,6 +121,16 @@ impl Environments {
             .collect();
         names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         Ok(names)
+    }
+
+    /// The names of all entries, copies that are being made and what else there is among them.
+    pub(crate) fn entries(&self) -> Result<Vec<String>> {
+        entries(&self.directory)
+    }
+
+    /// The directory that they are in.
+    pub(crate) fn directory(&self) -> &OwnedFd {
+        &self.directory
     }
 
     /// Opens one; `None`: there is none of that name.
@@ -149,6 +165,7 @@ impl Environments {
         }
         let source = self.open(from)?.ok_or_else(|| missing(from))?;
         self.complete_or_not_at_all(name, RenameFlags::NOREPLACE, |target| {
+            packages::copy_mark(&source, target)?;
             for entry in entries(&source)? {
                 if entry == TRY {
                     // Nobody has decided yet whether it belongs to the environment.

@@ -3,6 +3,7 @@
 //! whatever takes the environment away or replaces it takes the try along.
 
 use crate::error::{Context, Error, Result};
+use crate::packages;
 use crate::store::{
     Environments, REMOVED, c_name, layer_directories, layer_names, missing, root_directory,
 };
@@ -85,6 +86,7 @@ impl Environments {
         let environment = self.open(name)?.ok_or_else(|| missing(name))?;
         let trial = root_directory(&environment, KEPT, false)?;
         self.complete_or_not_at_all(name, RenameFlags::EXCHANGE, |merged| {
+            packages::copy_mark(&environment, merged)?;
             merge(&environment, &trial, merged)
         })?;
         // The former directory has the name of an unfinished copy now. It is kept all the same if that cannot be

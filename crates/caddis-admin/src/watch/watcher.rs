@@ -4,7 +4,7 @@ use super::budget::Budget;
 use super::filesystems::FileSystems;
 use super::gather::Gathered;
 use super::places::Places;
-use crate::refresh;
+use crate::{packages, refresh};
 use caddis_helper::output;
 use caddis_policy::Policy;
 use caddis_view::Result;
@@ -154,8 +154,13 @@ impl Watcher {
     }
 
     fn instances(&mut self, reason: &str) {
-        match refresh::all(PATIENCE) {
+        match refresh::all(&self.policy, PATIENCE) {
             Ok(done) => {
+                if !done.due.is_empty()
+                    && let Err(error) = packages::all(&self.policy, &done.due)
+                {
+                    output::error(&error);
+                }
                 let unfinished = done.about_unfinished();
                 // Said once.
                 let new = unfinished.iter().filter(|_| self.pending.is_none());

@@ -5,6 +5,7 @@ pub(crate) mod config;
 pub(crate) mod diff;
 pub(crate) mod list;
 pub(crate) mod new;
+pub(crate) mod packages;
 pub(crate) mod ps;
 pub(crate) mod remove;
 pub(crate) mod revert;

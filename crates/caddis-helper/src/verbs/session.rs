@@ -13,6 +13,7 @@ use caddis_changes::renew::Renewal;
 use caddis_policy::{EnvName, Policy};
 use caddis_sys::Signals;
 use caddis_view::instance::REMOVED;
+use caddis_view::packages::{self, Due};
 use caddis_view::session::run as run_session;
 use caddis_view::store::Environments;
 use caddis_view::{Command, Ended, Entrance, Error, Identity, Instance, Runtime, Start};
@@ -182,6 +183,10 @@ fn start_or_join(
             run,
             hostname: settings.hostname(),
             trial: session.trial,
+            packages: match session.trial {
+                true => None,
+                false => packages(policy, environments, name),
+            },
         };
         let begun = start.begin(runtime);
         return match begun {
@@ -221,6 +226,14 @@ fn renew(
     let errors = errors().unwrap_or_else(|error| vec![error]);
     runtime.refresh_is_dealt_with();
     Ok(errors.iter().map(Error::to_string).collect())
+}
+
+/// What is to be done to the environment's package database. A database that nobody can look at is no reason not to
+/// start; the next start tries again.
+fn packages(policy: &Policy, environments: &Environments, name: &EnvName) -> Option<Due> {
+    let state = &policy.storage.state;
+    let number = packages::current(state).ok()??;
+    packages::see_to(state, environments.open(name).ok()??, number, false).ok()?
 }
 
 fn explained(name: &EnvName, error: Error) -> Error {

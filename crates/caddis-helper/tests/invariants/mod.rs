@@ -16,7 +16,7 @@ type Grammar = (
     usize,
 );
 
-const VERBS: [Grammar; 11] = [
+const VERBS: [Grammar; 12] = [
     (
         "session",
         &["--env", "--as", "--home", "--shell", "--cwd", "--stack"],
@@ -32,6 +32,7 @@ const VERBS: [Grammar; 11] = [
     ("config", &[], &[], 1, 2),
     ("diff", &["--env"], &["--content", "--try"], 0, 0),
     ("try", &[], &["--keep", "--discard"], 1, 1),
+    ("packages", &[], &["--status"], 1, 1),
     ("check", &[], &[], 0, 0),
     (
         "revert",
@@ -270,6 +271,11 @@ fn check_request(request: &Request, words: &Words) {
             assert_eq!(Some(&option_of(*word)), words.flags.last());
             "try"
         }
+        Verb::Packages { name, status } => {
+            assert_eq!(names(&[name]), operands);
+            assert_eq!(*status, words.flag("--status"));
+            "packages"
+        }
         Verb::List => "list",
         Verb::Check => "check",
         Verb::Revert(Revert {
@@ -380,6 +386,11 @@ pub fn said(request: &Request) -> Vec<OsString> {
         Verb::Try { name, word } => {
             line.word("try");
             line.word(&option_of(*word));
+            line.word(name.as_str());
+        }
+        Verb::Packages { name, status } => {
+            line.word("packages");
+            line.flag("--status", *status);
             line.word(name.as_str());
         }
         Verb::List => line.word("list"),

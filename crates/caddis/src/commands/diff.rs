@@ -7,6 +7,7 @@ use std::path::Path;
 use caddis_policy::EnvName;
 use clap::{Args, ValueHint};
 
+use super::diff_packages;
 use super::output::look;
 use super::pager::Output;
 use super::target::{Target, absolute};
@@ -55,6 +56,11 @@ pub struct Diff {
     #[arg(short = 'z', requires = "name_only")]
     pub null: bool,
 
+    /// Show packages added, upgraded and removed, instead of files; with --json an array of objects with package,
+    /// architecture, change, base and yours
+    #[arg(long, conflicts_with_all = ["paths", "stat", "patch", "name_only", "trial", "user"])]
+    pub packages: bool,
+
     /// Without a pager
     #[arg(long)]
     pub no_pager: bool,
@@ -67,6 +73,7 @@ Examples:
   caddis diff
   caddis diff /etc --patch
   caddis diff -e project --stat
+  caddis diff --packages
   caddis diff --name-only -z | xargs -0 ls -ld
   caddis diff --json | jq -r '.[] | select(.change == \"D\") | .path'";
 
@@ -85,12 +92,16 @@ impl Diff {
             name_only: false,
             trial: true,
             null: false,
+            packages: false,
             no_pager: false,
         }
     }
 
     /// Asks the helper and shows what it says, as it says it.
     pub fn run(self) -> Result<u8, Error> {
+        if self.packages {
+            return diff_packages::run(self.target.env.as_deref(), self.json);
+        }
         let name = self.target.name()?;
         let paths: Result<_, Error> = self
             .paths

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod config;
 pub mod diff;
+pub mod diff_packages;
 pub mod doctor;
 pub mod enter;
 pub mod generate;

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 
 use super::record::Record;
 use crate::error::{Error, FAILED};
@@ -161,15 +161,27 @@ impl Call {
         }
     }
 
-    /// The same, with the helper's status: one thing that failed does not hide the lines about all the others. An
-    /// error if there are no lines.
-    pub fn answer(&self) -> Result<(Vec<Record>, u8), Error> {
-        let output = self
-            .to_command()
+    /// Runs the helper, waits, and returns the bytes that it answered.
+    pub fn bytes(&self) -> Result<Vec<u8>, Error> {
+        let output = self.output()?;
+        match code_of(output.status) {
+            0 => Ok(output.stdout),
+            status => Err(Error::reported(status)),
+        }
+    }
+
+    fn output(&self) -> Result<Output, Error> {
+        self.to_command()
             .stdin(Stdio::null())
             .stderr(Stdio::inherit())
             .output()
-            .map_err(|error| not_started(&self.path(), &error))?;
+            .map_err(|error| not_started(&self.path(), &error))
+    }
+
+    /// As [`Call::records`], with the helper's status: one thing that failed does not hide the lines about all the others. An
+    /// error if there are no lines.
+    pub fn answer(&self) -> Result<(Vec<Record>, u8), Error> {
+        let output = self.output()?;
         let status = code_of(output.status);
         let lines = output
             .stdout

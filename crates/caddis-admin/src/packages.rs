@@ -1,0 +1,77 @@
+//! After a refresh: brings the package databases of running environments together with the base's.
+
+use caddis_helper::host::RUN;
+use caddis_policy::{EnvName, Policy};
+use caddis_view::packages::{merge_in, remove_unused, see_to};
+use caddis_view::store::Environments;
+use caddis_view::{Error, Result, Runtime};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What this program calls itself with, once for each environment: the process that has a child join an instance is to
+/// have one thread, and nothing else in its memory.
+pub(crate) const VERB: &str = "packages";
+
+/// So many at a time.
+const AT_ONCE: usize = 4;
+
+/// After this nobody waits any more; the rest is done by the next refresh or start. (One that its user holds up takes
+/// eleven seconds.)
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// All those that are `due`; then removes what no environment needs any more.
+pub(crate) fn all(policy: &Policy, due: &[(u32, EnvName, u64)]) -> Result<()> {
+    let since = Instant::now();
+    let mut left = due.len();
+    for some in due.chunks(AT_ONCE) {
+        if since.elapsed() >= LONGEST {
+            let reason = format!("there was no time for {left} environments");
+            let hint =
+                "their users keep others busy; the next refresh, or their next start, does it";
+            return Err(Error::refused("merge", "the package databases", reason).hint(hint));
+        }
+        let start = |(uid, name, number): &(u32, EnvName, u64)| {
+            let [uid, number] = [uid.to_string(), number.to_string()];
+            let arguments = [VERB, &uid, name.as_str(), &number];
+            let mut command = Command::new("/proc/self/exe");
+            command
+                .args(arguments)
+                .env_clear()
+                .stdin(Stdio::null())
+                .spawn()
+        };
+        let started: Vec<_> = some.iter().map(start).collect();
+        for child in started {
+            child
+                .and_then(|mut child| child.wait())
+                .map_err(|error| Error::refused("start", "caddis-admin", error))?;
+        }
+        left -= some.len();
+    }
+    remove_unused(&policy.storage.state)
+}
+
+/// One environment, whose overlays have looked at the base when its database was that of this number.
+pub(crate) fn one(policy: &Policy, uid: &str, name: &str, number: &str) -> Result<u8> {
+    // For whoever looks at processes: it was executed by way of another name.
+    let _ = rustix::thread::set_name(c"caddis-admin");
+    let wrong = |_| Error::refused("understand", "the request", "numbers are wanted");
+    let (uid, number): (u32, u64) = (uid.parse().map_err(wrong)?, number.parse().map_err(wrong)?);
+    let name = EnvName::parse(name.as_bytes())
+        .map_err(|error| Error::refused("understand", "the name", error))?;
+    let state = &policy.storage.state;
+    let environments = Environments::of(state, uid, false)?;
+    let environment = environments.map(|all| all.open(&name)).transpose()?;
+    let instance = Runtime::peek(Path::new(RUN), uid, &name)?;
+    let (Some(instance), Some(environment)) = (instance, environment.flatten()) else {
+        return Ok(0);
+    };
+    let Some(due) = see_to(state, environment, number, true)? else {
+        return Ok(0);
+    };
+    match merge_in(&due, &instance) {
+        Err(_) if instance.has_ended()? => Ok(0),
+        other => other.map(|()| 0),
+    }
+}
