@@ -46,6 +46,8 @@ pub struct Layer {
     pub upper: OwnedFd,
     /// What there would be without them; an `O_PATH` descriptor.
     pub below: OwnedFd,
+    /// The layers of it that are ours, not the base: what is in there was made for this reader, or for this host.
+    pub ours: Vec<OwnedFd>,
 }
 
 /// Builds what lies below the changes of an environment, in a mount namespace that this process enters for it. What
@@ -73,15 +75,19 @@ pub fn layers(start: &Start<'_>) -> Result<Below> {
             continue;
         };
         let Lowers { names, guard } = lowers(identity, &memory, index, overlay, base, &read_only)?;
-        let below = if names.len() > 1 {
-            without_changes(identity, &names)?
-        } else {
+        // All but the guard.
+        let above = &names[..names.len().saturating_sub(1)];
+        let below = if above.is_empty() {
             guard
+        } else {
+            without_changes(identity, &names)?
         };
+        let ours = above.iter().map(|name| memory.open(name));
         layers.push(Layer {
             at: overlay.at.clone(),
             upper,
             below,
+            ours: ours.collect::<Result<_>>()?,
         });
     }
     Ok(Below {
