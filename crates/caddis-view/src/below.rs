@@ -46,7 +46,9 @@ pub struct Layer {
     pub upper: OwnedFd,
     /// What there would be without them; an `O_PATH` descriptor.
     pub below: OwnedFd,
-    /// The layers of it that are ours, not the base: what is in there was made for this reader, or for this host.
+    /// The base alone, by way of the guard: the lowest layer of it.
+    pub base: OwnedFd,
+    /// The other layers of it, which are ours: what is in there was made for this reader, or for this host.
     pub ours: Vec<OwnedFd>,
 }
 
@@ -78,7 +80,7 @@ pub fn layers(start: &Start<'_>) -> Result<Below> {
         // All but the guard.
         let above = &names[..names.len().saturating_sub(1)];
         let below = if above.is_empty() {
-            guard
+            memory.open(&names[0])?
         } else {
             without_changes(identity, &names)?
         };
@@ -87,6 +89,7 @@ pub fn layers(start: &Start<'_>) -> Result<Below> {
             at: overlay.at.clone(),
             upper,
             below,
+            base: guard,
             ours: ours.collect::<Result<_>>()?,
         });
     }

@@ -5,12 +5,13 @@ use crate::change::What;
 use crate::entry::{Entry, shown};
 use crate::layer::{Marks, Redirect, marks, open_directory};
 use crate::selection::Wanted;
-use crate::trail::{Step, open_below, open_below_path};
+use crate::trail::{Below, Step, open_below, open_below_path};
 use caddis_view::error::{Context, Result};
 use rustix::io::Errno;
 use std::ffi::{CString, OsStr};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 impl Walk<'_> {
     /// A directory of the changes.
@@ -38,15 +39,11 @@ impl Walk<'_> {
             if pair.old.is_some() && wanted.is_all() {
                 self.say(What::Deleted, pair, None, None)?;
             }
-            let from = match &step {
-                Step::Top(path) => path.clone(),
-                Step::Child(name) => (pair.place)()
-                    .unwrap_or_default()
-                    .join(OsStr::from_bytes(name.to_bytes())),
-            };
+            let from = at(&step, pair);
             // Also where only something in it is asked for: this is why it is there.
             self.say(What::Added, pair, Some(new), Some(self.layer.at.join(from)))?;
-            return Ok(Some(next(Some((step, below)), false)));
+            let below = self.settle(step, below, pair);
+            return Ok(Some(next(Some(below), false)));
         }
         let same_place = match &marks.redirect {
             None => true,
@@ -61,7 +58,8 @@ impl Walk<'_> {
                 }
                 let name = pair.name;
                 let below = open_below(below, name).doing("open", || shown(name))?;
-                below.map(|below| (Step::Child(name.clone()), below))
+                let settle = |below| self.settle(Step::Child(name.clone()), below, pair);
+                below.map(settle)
             }
             (Some(_), _) => {
                 self.say(What::Type, pair, Some(new), None)?;
@@ -109,6 +107,24 @@ impl Walk<'_> {
         found.doing("open", || format!("what {} was", shown(pair.name)))
     }
 
+    /// What lies below a directory, found merged: the base alone where no layer of ours has that directory.
+    fn settle(&self, step: Step, merged: OwnedFd, pair: Pair<'_>) -> (Step, Below) {
+        let mut below = Below {
+            directory: merged,
+            plain: pair.plain && matches!(step, Step::Child(_)),
+        };
+        if !below.plain {
+            let path = at(&step, pair);
+            if !self.is_ours(&path)
+                && let Ok(Some(base)) = open_below_path(&self.layer.base, &path)
+            {
+                below.directory = base;
+                below.plain = true;
+            }
+        }
+        (step, below)
+    }
+
     /// A redirect to where the directory would be found anyway: it was moved back.
     pub(super) fn leads_here(&self, redirect: &Redirect, pair: Pair<'_>, pure: bool) -> bool {
         let name = OsStr::from_bytes(pair.name.to_bytes());
@@ -118,6 +134,17 @@ impl Walk<'_> {
                 path.strip_prefix("/")
                     .is_ok_and(|path| path == place.join(name))
             }),
+        }
+    }
+}
+
+/// Where a step leads, from the top of what lies below.
+fn at(step: &Step, pair: Pair<'_>) -> PathBuf {
+    match step {
+        Step::Top(path) => path.clone(),
+        Step::Child(name) => {
+            let above = (pair.place)().unwrap_or_default();
+            above.join(OsStr::from_bytes(name.to_bytes()))
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::content::Comparer;
 use crate::entry::Entry;
 use crate::layer::open_directory;
 use crate::selection::{Selection, Wanted};
-use crate::trail::{Step, Trail, open_below};
+use crate::trail::{Below, Step, Trail, open_below};
 use caddis_view::below::Layer;
 use caddis_view::error::{Context, Error, Result};
 use names::list;
@@ -80,7 +80,7 @@ struct State<'s> {
 struct Next<'s> {
     name: CString,
     upper: OwnedFd,
-    below: Option<(Step, OwnedFd)>,
+    below: Option<(Step, Below)>,
     pure: bool,
     wanted: Wanted<'s>,
 }
@@ -93,6 +93,8 @@ struct Pair<'a> {
     name: &'a CString,
     upper: &'a OwnedFd,
     below: Option<&'a OwnedFd>,
+    /// As in [`Below`].
+    plain: bool,
     /// What there is below.
     old: Option<Entry>,
 }
@@ -117,7 +119,10 @@ impl Walk<'_> {
         let next = Next {
             name: CString::default(),
             upper,
-            below: below.map(|below| (Step::Top(PathBuf::new()), below)),
+            below: below.map(|directory| {
+                let plain = false;
+                (Step::Top(PathBuf::new()), Below { directory, plain })
+            }),
             pure: false,
             wanted,
         };
@@ -148,6 +153,7 @@ impl Walk<'_> {
                 name: &name,
                 upper,
                 below,
+                plain: trail.is_plain(),
                 old,
             };
             if let Some(next) = self.visit(pair, pure, wanted)? {
@@ -172,13 +178,14 @@ impl Walk<'_> {
             name: &name,
             upper,
             below: Some(below),
+            plain: false,
             old: Some(old),
         };
         self.kept(pair, old, new)
     }
 
     fn enter<'s>(&mut self, trail: &mut Trail<State<'s>>, next: Next<'s>) -> Result<()> {
-        let below = next.below.as_ref().map(|(_, below)| below);
+        let below = next.below.as_ref().map(|(_, below)| &below.directory);
         let names = match next.wanted.names() {
             Some(names) => names,
             None => list(&next.upper, below.filter(|_| next.pure))

@@ -6,6 +6,7 @@ use crate::change::{Change, What};
 use crate::entry::{Entry, Name, Time, shown};
 use caddis_view::error::Context;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -63,10 +64,19 @@ impl Walk<'_> {
             return None;
         }
         let path = (pair.place)()?.join(OsStr::from_bytes(pair.name.to_bytes()));
+        (!self.is_ours(&path)).then_some(old.changed)
+    }
+
+    /// Whether a layer of ours has something at this place below.
+    pub(super) fn is_ours(&self, path: &Path) -> bool {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let has = |layer: &OwnedFd| openat2(layer, &path, flags, Mode::empty(), resolve).is_ok();
-        (!self.layer.ours.iter().any(has)).then_some(old.changed)
+        let has = |layer: &OwnedFd| match openat2(layer, path, flags, Mode::empty(), resolve) {
+            Err(Errno::NOENT | Errno::NOTDIR) => false,
+            // One that cannot be told is treated as if.
+            _ => true,
+        };
+        self.layer.ours.iter().any(has)
     }
 
     /// Tells of any other change.
