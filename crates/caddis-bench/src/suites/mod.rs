@@ -1,6 +1,7 @@
 //! What is measured: one file for each question.
 
 mod burst;
+mod changes;
 mod cold;
 mod disk;
 mod join;
@@ -38,6 +39,8 @@ pub enum Suite {
     Many,
     /// Work inside against the same work outside
     Overhead,
+    /// Tell what was changed, where that is very much
+    Changes,
 }
 
 impl Suite {
@@ -51,6 +54,7 @@ impl Suite {
             Suite::Disk => "Disk space of a new environment",
             Suite::Many => "Environments side by side",
             Suite::Overhead => "Work inside against the same work outside",
+            Suite::Changes => "What was changed: 100,000 files",
         }
     }
 
@@ -64,6 +68,7 @@ impl Suite {
             Suite::Disk => disk::run(site),
             Suite::Many => many::run(site),
             Suite::Overhead => overhead::run(site),
+            Suite::Changes => changes::run(site),
         }
     }
 }
