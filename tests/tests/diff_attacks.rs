@@ -81,27 +81,13 @@ fn what_is_no_file_is_not_opened() {
     )
     .ok();
     host.inside_root("alice", "cd /opt/k; rm f g h; mkfifo f; ln -s /root/secret.txt g; ln -s /etc/shadow h; rm -r d; ln -s /root d; \
-         ln -s / new; mkfifo fifo; mknod null c 1 3; mkdir r; cd r; ln -s ../r loop").ok_or_mknod();
+         ln -s / new; mkfifo fifo; mknod null c 1 3 2> /dev/null; mkdir r; cd r; ln -s ../r loop").ok();
     let told = diff(&host, &["--patch", "/opt/k"]);
     let secret = host.read_text("/root/secret.txt");
     assert!(!told.contains(secret.trim()), "{told}");
     assert!(told.contains("+/root/secret.txt\n"), "{told}");
     let expected = "T  /opt/k/d\nT  /opt/k/f\nA  /opt/k/fifo\nT  /opt/k/g\nT  /opt/k/h\nA  /opt/k/new\nA  /opt/k/r/\nA  /opt/k/r/loop\n";
     assert_eq!(diff(&host, &["/opt/k"]), expected);
-}
-
-trait Tolerant {
-    fn ok_or_mknod(self);
-}
-
-impl Tolerant for caddis_lab::Output {
-    /// mknod(1) is refused inside, and the rest goes on.
-    fn ok_or_mknod(self) {
-        assert!(
-            self.stderr.is_empty() || self.stderr.contains("mknod"),
-            "{self}"
-        );
-    }
 }
 
 /// Renames and exchanges while it walks: it comes to its end each time, and leads nowhere else.
@@ -226,8 +212,11 @@ fn little_is_left_of_root() {
     let host = Host::start().unwrap();
     host.inside_root("alice", "mkdir /opt/many; cd /opt/many; touch {1..5000}")
         .ok();
-    let script = "mkfifo /tmp/f; exec 7<>/tmp/f; /usr/local/libexec/caddis/caddis-helper diff >&7 & sleep 1; \
-         grep -E '^(Uid|CapPrm|CapEff|NoNewPrivs)' /proc/$!/status; ls /proc/$!/fd /proc/$!/root/ /proc/$!/cwd/ 2>&1 | grep -v denied; kill $!";
+    // More than a FIFO holds, so that it waits for its reader; the last thing it gives up is the right to gain any.
+    let script = "mkfifo /tmp/f; exec 7<>/tmp/f; /usr/local/libexec/caddis/caddis-helper diff >&7 & \
+         until grep -q 'NoNewPrivs.*1' /proc/$!/status; do :; done; \
+         grep -E '^(Uid|CapPrm|CapEff|NoNewPrivs)' /proc/$!/status; \
+         ls /proc/$!/fd /proc/$!/root/ /proc/$!/cwd/ 2>&1 | grep -v denied; kill $!";
     let told = host.sh("alice", script).stdout;
     // CAP_DAC_READ_SEARCH and CAP_SYS_ADMIN.
     assert!(
