@@ -30,13 +30,26 @@ fn can_be_set_inside(name: &CStr) -> bool {
 /// The most that the kernel has of names, and of one value; see xattr(7).
 const MOST: usize = 65536;
 
+fn list(name: Name<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
+    // Of a directory itself, which need not be open to be read.
+    let own = if name.name.is_empty() {
+        c"."
+    } else {
+        name.name
+    };
+    match caddis_sys::listxattrat(name.directory, own, buffer) {
+        // Before Linux 6.13.
+        Err(Errno::NOSYS) => llistxattr(name.path(), buffer),
+        other => other,
+    }
+}
+
 impl Attributes {
     /// Reads them, with a buffer that is used again and again.
     pub(crate) fn of(name: Name<'_>, buffer: &mut Vec<u8>) -> Result<Attributes, Errno> {
-        let path = name.path();
         buffer.resize(MOST, 0);
         let mut attributes = Attributes::default();
-        let length = match llistxattr(&path, &mut buffer[..]) {
+        let length = match list(name, buffer) {
             Ok(length) => length,
             // Gone meanwhile, or out of the user's reach: nothing that could be compared.
             Err(Errno::NOENT | Errno::ACCESS | Errno::OPNOTSUPP) => 0,
@@ -48,6 +61,10 @@ impl Attributes {
             .filter(|name| can_be_set_inside(name) || *name == TAKEN)
             .map(CStr::to_owned)
             .collect();
+        if names.is_empty() {
+            return Ok(attributes);
+        }
+        let path = name.path();
         for name in names {
             if name.as_c_str() == TAKEN {
                 attributes.taken = true;

@@ -1,7 +1,7 @@
 //! What is in files: compared, or read to be shown.
 
 use crate::entry::{Entry, Name};
-use rustix::fs::{FileType, SeekFrom, seek};
+use rustix::fs::{FileType, SeekFrom, fstat, seek};
 use rustix::io::{Errno, pread, retry_on_intr};
 use std::os::fd::OwnedFd;
 
@@ -34,7 +34,8 @@ impl Comparer {
             FileType::RegularFile if old.size != new.size => true,
             FileType::RegularFile if new.size == 0 => false,
             FileType::RegularFile => {
-                // The base's first: without it there is nothing to compare.
+                // The base's first: without it there is nothing to compare. What is no file any more cannot be read
+                // at a place, which is a difference.
                 let same = below.open().and_then(|below| {
                     let upper = upper.open()?;
                     self.same(&below, &upper, old.size, old.sparse || new.sparse)
@@ -124,6 +125,9 @@ pub fn read(entry: &Entry, name: Name<'_>, most: usize) -> Content {
         FileType::RegularFile if entry.size > most as u64 => Content::TooLarge,
         FileType::RegularFile => {
             let read = name.open().and_then(|file| {
+                if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
+                    return Err(Errno::STALE);
+                }
                 let size = usize::try_from(entry.size).unwrap_or(most);
                 let mut bytes = vec![0; size];
                 let length = fill(&file, &mut bytes, 0)?;

@@ -1,7 +1,7 @@
 //! What a name stands for, on one side or the other.
 
 use caddis_view::error::{Context, Result};
-use rustix::fs::{AtFlags, FileType, OFlags, StatxFlags, StatxTimestamp, statx};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxFlags, StatxTimestamp, openat, statx};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -104,19 +104,17 @@ impl Name<'_> {
         CString::new(path).unwrap_or_default()
     }
 
-    /// Opens it to read, if it is a regular file. Not a FIFO, and no device, which the user may have put in its place
-    /// since it was looked at: the first would be waited for (`NONBLOCK`), the second is refused by the mount.
+    /// Opens the file to read. The user may have put something else in its place since it was looked at: a FIFO is not
+    /// waited for (`NONBLOCK`; nor is a lease), and the mount refuses devices. The name is one that a directory was
+    /// found to have, so it leads nowhere else.
     pub fn open(&self) -> std::result::Result<OwnedFd, Errno> {
-        use rustix::fs::{Mode, ResolveFlags, fstat, openat2};
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-        let flags = flags | OFlags::CLOEXEC;
-        let file = openat2(self.directory, self.name, flags, Mode::empty(), resolve)?;
-        if FileType::from_raw_mode(fstat(&file)?.st_mode) == FileType::RegularFile {
-            Ok(file)
-        } else {
-            Err(Errno::STALE)
-        }
+        openat(
+            self.directory,
+            self.name,
+            flags | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
     }
 
     /// Where the symbolic link leads.

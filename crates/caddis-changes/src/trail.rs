@@ -23,6 +23,15 @@ pub(crate) enum Step {
     Top(PathBuf),
 }
 
+/// A directory of what lies below.
+#[derive(Debug)]
+pub(crate) struct Below {
+    pub(crate) directory: OwnedFd,
+    /// It is the base's own, in which and below which no layer of ours has anything: what is merged there would be
+    /// looked up once more for each name.
+    pub(crate) plain: bool,
+}
+
 /// A directory of the walk.
 #[derive(Debug)]
 pub(crate) struct Level<T> {
@@ -34,6 +43,8 @@ pub(crate) struct Level<T> {
     /// What it is compared with.
     pub(crate) step: Option<Step>,
     below: Option<OwnedFd>,
+    /// As in [`Below`].
+    plain: bool,
     /// Whatever the walk remembers of it.
     pub(crate) state: T,
 }
@@ -88,19 +99,21 @@ impl<T> Trail<T> {
         &mut self,
         name: CString,
         upper: OwnedFd,
-        below: Option<(Step, OwnedFd)>,
+        below: Option<(Step, Below)>,
         state: T,
     ) -> Result<()> {
         let Some(entry) = Entry::of_directory(&upper)? else {
             return Ok(());
         };
         let (step, below) = below.unzip();
+        let plain = below.as_ref().is_some_and(|below| below.plain);
         self.levels.push(Level {
             name,
             upper: Some(upper),
             id: entry.id,
             step,
-            below,
+            below: below.map(|below| below.directory),
+            plain,
             state,
         });
         // The top stays open: all others can be found from there.
@@ -129,12 +142,9 @@ impl<T> Trail<T> {
         let upper = above(&left, level.id).or_else(|| self.upper_again());
         let below = match (&left.step, &level.step) {
             (_, None) => None,
-            (Some(Step::Child(_)), Some(_)) => {
-                let up = left
-                    .below
-                    .as_ref()
-                    .map(|below| openat(below, "..", BELOW, Mode::empty()));
-                up.and_then(std::result::Result::ok)
+            (Some(Step::Child(_)), Some(_)) if left.plain == level.plain => {
+                let below = left.below.as_ref();
+                below.and_then(|below| openat(below, "..", BELOW, Mode::empty()).ok())
             }
             _ => self.below_again(),
         };
@@ -170,6 +180,11 @@ impl<T> Trail<T> {
     pub(crate) fn here(&self) -> Option<(&OwnedFd, Option<&OwnedFd>)> {
         let level = self.levels.last()?;
         Some((level.upper.as_ref()?, level.below.as_ref()))
+    }
+
+    /// Whether what lies below the innermost directory is [`Below::plain`].
+    pub(crate) fn is_plain(&self) -> bool {
+        self.levels.last().is_some_and(|level| level.plain)
     }
 
     pub(crate) fn state(&mut self) -> Option<&mut T> {

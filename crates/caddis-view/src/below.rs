@@ -49,6 +49,10 @@ pub struct Layer {
     pub upper: OwnedFd,
     /// What there would be without them; an `O_PATH` descriptor.
     pub below: OwnedFd,
+    /// The base alone, by way of the guard: the lowest layer of it.
+    pub base: OwnedFd,
+    /// The other layers of it, which are ours: what is in there was made for this reader, or for this host.
+    pub ours: Vec<OwnedFd>,
 }
 
 /// Builds what lies below the changes of an environment, in a mount namespace that this process enters for it. What
@@ -87,15 +91,20 @@ pub fn layers(start: &Start<'_>) -> Result<Below> {
         if start.trial && rustix::fs::lstat(changes.as_str()).is_ok() {
             names.insert(0, changes);
         }
-        let below = if names.len() > 1 {
-            without_changes(identity, &names)?
+        // All but the guard.
+        let above = &names[..names.len().saturating_sub(1)];
+        let below = if above.is_empty() {
+            memory.open(&names[0])?
         } else {
-            guard
+            without_changes(identity, &names)?
         };
+        let ours = above.iter().map(|name| memory.open(name));
         layers.push(Layer {
             at: overlay.at.clone(),
             upper,
             below,
+            base: guard,
+            ours: ours.collect::<Result<_>>()?,
         });
     }
     Ok(Below {

@@ -51,7 +51,8 @@ impl Memory {
         attach(mount, self.open(name)?).doing("move_mount to", || name)
     }
 
-    fn open(&self, name: &str) -> Result<OwnedFd> {
+    /// A directory of the scaffolding, or what is mounted there.
+    pub(crate) fn open(&self, name: &str) -> Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         openat(&self.mount, name, flags, Mode::empty()).doing("open", || name)
     }

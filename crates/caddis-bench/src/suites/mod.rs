@@ -1,6 +1,7 @@
 //! What is measured: one file for each question.
 
 mod burst;
+mod changes;
 mod cold;
 mod disk;
 mod join;
@@ -42,6 +43,8 @@ pub enum Suite {
     Refresh,
     /// Work inside against the same work outside
     Overhead,
+    /// Tell what was changed, where that is very much
+    Changes,
 }
 
 impl Suite {
@@ -56,6 +59,7 @@ impl Suite {
             Suite::Many => "Environments side by side",
             Suite::Refresh => "Changes of the host in running environments",
             Suite::Overhead => "Work inside against the same work outside",
+            Suite::Changes => "What was changed: 100,000 files",
         }
     }
 
@@ -70,6 +74,7 @@ impl Suite {
             Suite::Many => many::run(site),
             Suite::Refresh => refresh::run(site),
             Suite::Overhead => overhead::run(site),
+            Suite::Changes => changes::run(site),
         }
     }
 }

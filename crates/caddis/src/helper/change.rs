@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Call;
 use super::call::Stream;
 use super::record::Record;
-use crate::error::Error;
+use crate::error::{Error, FAILED};
 
 /// A line of `diff`: one name that stands for something else than below.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,7 +179,10 @@ impl Changes {
     pub fn end(self) -> Result<(), Error> {
         match self.0.end()? {
             0 => Ok(()),
-            _ => Err(Error::reported(crate::error::FAILED)),
+            FAILED => Err(Error::reported(FAILED)),
+            other => Err(Error::failed(format!(
+                "read the changes: the helper ended before their end (status {other})"
+            ))),
         }
     }
 }

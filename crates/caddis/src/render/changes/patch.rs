@@ -194,3 +194,55 @@ fn tabbed(name: &str) -> String {
     };
     format!("{name}{tab}")
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What git and patch(1) make of a name.
+    fn unquoted(name: &str) -> Vec<u8> {
+        let Some(inner) = name
+            .strip_prefix('"')
+            .and_then(|name| name.strip_suffix('"'))
+        else {
+            return name.as_bytes().to_vec();
+        };
+        let mut bytes = Vec::new();
+        let mut rest = inner.bytes();
+        while let Some(byte) = rest.next() {
+            match byte {
+                b'\\' => match rest.next().unwrap() {
+                    digit @ b'0'..=b'7' => {
+                        let digits = [digit, rest.next().unwrap(), rest.next().unwrap()];
+                        let text = String::from_utf8(digits.to_vec()).unwrap();
+                        bytes.push(u8::from_str_radix(&text, 8).unwrap());
+                    }
+                    other => bytes.push(other),
+                },
+                other => bytes.push(other),
+            }
+        }
+        bytes
+    }
+
+    #[test]
+    fn names_as_git_has_them() {
+        assert_eq!(name("a", b"/etc/hosts"), "a/etc/hosts");
+        assert_eq!(name("b", b"/a\"b"), "\"b/a\\\"b\"");
+        assert_eq!(name("b", b"/\xff\n"), "\"b/\\377\\012\"");
+        assert_eq!(tabbed("a/x y"), "a/x y\t");
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_is_lost_or_obeyed(path in prop::collection::vec(1..=u8::MAX, 0..20)) {
+            let path = [b"/", path.as_slice()].concat();
+            let name = name("a", &path);
+            prop_assert!(!name.chars().any(char::is_control));
+            prop_assert_eq!(unquoted(&name), [b"a", path.as_slice()].concat());
+        }
+    }
+}

@@ -126,7 +126,10 @@ fn place(lines: &Range<u32>) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn hunks(old: &str, new: &str) -> String {
@@ -151,5 +154,52 @@ mod tests {
         let text = hunks(&many, &changed);
         assert_eq!(text.matches("@@ -").count(), 2, "{text}");
         assert_eq!(hunks(&many, &many), "");
+    }
+
+    /// Applies hunks as patch(1) does, without tolerance.
+    fn applied(old: &str, hunks: &str) -> String {
+        let lines: Vec<&str> = old.split_inclusive('\n').collect();
+        let (mut new, mut used) = (String::new(), 0);
+        let mut hunks = hunks.lines().peekable();
+        while let Some(line) = hunks.next() {
+            if let Some(place) = line.strip_prefix("@@ -") {
+                let place = place.split(' ').next().unwrap();
+                let (start, count) = place.split_once(',').unwrap_or((place, "1"));
+                let start: usize = start.parse().unwrap();
+                let start = if count == "0" { start } else { start - 1 };
+                lines[used..start].iter().for_each(|line| new += line);
+                used = start;
+                continue;
+            }
+            let (mark, text) = line.split_at(1);
+            let ended = hunks.next_if(|next| next.starts_with('\\')).is_none();
+            let text = format!("{text}{}", if ended { "\n" } else { "" });
+            if mark != "+" {
+                assert_eq!(lines[used], text);
+                used += 1;
+            }
+            if mark != "-" {
+                new += &text;
+            }
+        }
+        lines[used..].iter().for_each(|line| new += line);
+        new
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_told_makes_one_of_the_other(old in "([abc]{1,2}\n){0,30}[ab]?", new in "([abc]{1,2}\n){0,30}[ab]?") {
+            prop_assert_eq!(applied(&old, &hunks(&old, &new)), new);
+        }
+
+        #[test]
+        fn a_line_is_taken_from_its_place(lines in prop::collection::vec("[a-z]{3}", 1..60), at: prop::sample::Index) {
+            let old: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            let at = at.index(lines.len());
+            let new: String = lines.iter().enumerate().filter(|(index, _)| *index != at).map(|(_, line)| format!("{line}\n")).collect();
+            let compared = Compared::new(old.as_bytes(), new.as_bytes());
+            prop_assert_eq!(compared.counts(), (0, 1));
+            prop_assert_eq!(applied(&old, &hunks(&old, &new)), new);
+        }
     }
 }
