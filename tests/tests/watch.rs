@@ -163,7 +163,7 @@ const CHANGES: [Change; 12] = [
 #[test]
 fn each_kind_of_change_is_seen() {
     let (host, _session) = host_with_session();
-    let mut watcher = watch(&host);
+    let watcher = watch(&host);
     for (number, change) in CHANGES.iter().enumerate() {
         let place = format!("/opt/d/{number}");
         let base = |script: &str| {
@@ -271,7 +271,7 @@ fn file_systems_that_are_mounted_later_are_watched() {
 #[test]
 fn a_watcher_that_was_killed_makes_up_for_what_it_missed() {
     let (host, _session) = host_with_session();
-    let mut watcher = watch(&host);
+    let watcher = watch(&host);
     watcher.kill("KILL");
     watcher.wait().exits(137);
     assert_eq!(seen(&host, "cat /opt/file || echo none"), "none");
