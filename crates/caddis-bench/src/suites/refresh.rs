@@ -27,7 +27,7 @@ pub fn run(site: &mut Site) -> Result<Table> {
     site.settle()?;
     let refresh = ["/usr/local/bin/caddis", "admin", "refresh", "--quiet"].map(Into::into);
     let refresh = Request::Time(refresh.into());
-    let nobody = timed(site, &[refresh.clone()])?;
+    let nobody = timed(site, std::slice::from_ref(&refresh))?;
     let names: Vec<String> = (0..MANY).map(|_| site.fresh_name()).collect();
     let holders = names.iter().map(|name| holder(name)).collect();
     site.runner(Who::Alice).seconds(&Request::Hold(holders))?;
