@@ -137,7 +137,11 @@ impl FileSystems {
             .iter()
             .filter(|one| one.filesystem == filesystem);
         mounts
-            .filter_map(|mount| path_on(&mount.at, directory).ok())
+            .filter_map(|mount| {
+                let path = path_on(&mount.at, directory).ok()?;
+                // Of what a mount does not show the kernel gives a path as well, which means nothing here.
+                path.starts_with(&mount.at).then_some(path)
+            })
             .find(|path| places.matter(path))
     }
 }

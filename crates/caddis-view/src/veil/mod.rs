@@ -4,8 +4,8 @@
 //!
 //! Security does not hang on it: the guard refuses what is not veiled. So it may lag behind the base.
 //!
-//! `STATE/veil/N/` is generation N, `N.list` says what is in it, and the highest number counts. Process 1 of an instance holds a
-//! shared lock on the generation it uses, so that an old one is removed when nobody does any more.
+//! `STATE/veil/N/` is generation N, `N.list` says what is in it, and the highest number counts. Process 1 of an
+//! instance holds a shared lock on the generation it uses, so that an old one is removed when nobody does any more.
 
 mod basis;
 mod changes;
