@@ -101,3 +101,29 @@ fn what_was_changed_below_since_is_named_in_copies_too() {
         .ok();
     assert_eq!(diff.stdout, "M  /opt/both (changed below since)\n");
 }
+
+#[test]
+fn packages_that_both_have_changed_are_named() {
+    let host = Host::start().unwrap();
+    host.inside_root("alice", "apt-get install -y -q lab-tool cowsay")
+        .ok();
+    host.sh(
+        "root",
+        "apt-get install -y -q tree && apt-get remove -y -q lab-tool",
+    )
+    .ok();
+    let status = host.sh("alice", "caddis status").ok();
+    assert!(
+        status.stdout.ends_with(
+            "Packages that the administrator has changed, too; yours stay:\n  \
+             (use `caddis diff --packages` to see all of yours)\n        \
+             lab-tool (yours 2.0, the base's removed)\n"
+        ),
+        "{status}"
+    );
+    // What was brought together hides nothing.
+    assert!(!status.stdout.contains("changed below since"), "{status}");
+    let json = host.sh("alice", "caddis status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"packages\"])'");
+    let expected = "[{'kind': 'conflict', 'package': 'lab-tool', 'base': '', 'yours': '2.0'}]";
+    assert_eq!(json.ok().text(), expected);
+}

@@ -7,6 +7,7 @@ use super::output::{look, now, print};
 use super::target::Target;
 use crate::error::Error;
 use crate::helper::Changes;
+use crate::render::package_notes::Note;
 use crate::render::status::{Status, as_json, as_text};
 
 /// Show an environment at a glance: state, size, how much was changed, and what was changed below since
@@ -20,7 +21,8 @@ pub struct StatusOf {
     pub target: Target,
 
     /// Print JSON: an object with name, uid, state, sessions, bytes, used, changes (added, modified, deleted, type,
-    /// permissions) and shadowed (an array of objects with path and changed, in seconds since 1970)
+    /// permissions), shadowed (an array of objects with path and changed, in seconds since 1970) and packages (what could
+    /// not be brought together with the base's: an array of objects with kind)
     #[arg(long)]
     pub json: bool,
 }
@@ -32,7 +34,7 @@ Examples:
   caddis status --json | jq -r '.shadowed[].path'";
 
 impl StatusOf {
-    /// Asks the helper twice, and shows what it says.
+    /// Asks the helper, and shows what it says.
     pub fn run(self) -> Result<u8, Error> {
         let name = self.target.name()?;
         let mut changes = Changes::of(self.target.call("diff")?, &name, false, Vec::new())?;
@@ -41,6 +43,8 @@ impl StatusOf {
             status.count(&change);
         }
         changes.end()?;
+        let packages = self.target.call("packages")?.operands([&name]).records()?;
+        status.packages = packages.iter().map(Note::read).collect::<Result<_, _>>()?;
         let (list, _) = environments(&self.target.call("list")?)?;
         let Some(environment) = list.into_iter().find(|one| one.name == name) else {
             return Err(Error::failed(format!(

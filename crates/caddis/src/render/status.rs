@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::age::ago;
 use super::json::json;
+use super::package_notes::{self, Note};
 use super::size::size;
 use super::style::{FAINT, Look, WARN};
 use super::text::shown;
@@ -27,7 +28,12 @@ pub struct Status {
     pub counts: Counts,
     /// Paths of the user's own versions, and when the base's was changed.
     pub shadowed: Vec<(Vec<u8>, u64)>,
+    /// What there is to say of packages.
+    pub packages: Vec<Note>,
 }
+
+/// Brought together with the base's whenever that changes, so it hides nothing.
+const MERGED: [&[u8]; 2] = [b"/var/lib/dpkg/", b"/var/lib/apt/extended_states"];
 
 impl Status {
     /// Takes one more change into account.
@@ -42,7 +48,8 @@ impl Status {
                 _ => &mut counts.permissions,
             } += 1;
         }
-        if let Some(when) = change.shadowed {
+        let merged = MERGED.iter().any(|place| change.path.starts_with(place));
+        if let Some(when) = change.shadowed.filter(|_| !merged) {
             self.shadowed.push((change.path.clone(), when));
         }
     }
@@ -67,8 +74,9 @@ pub fn as_text(environment: &Environment, status: &Status, now: u64, look: Look)
             look.paint(FAINT, "  (use `caddis diff` to see them)")
         ),
     };
+    let packages = package_notes::as_text(&status.packages, look);
     if status.shadowed.is_empty() {
-        return text;
+        return text + &packages;
     }
     text += "\nCustomised, and changed below since:\n";
     text += &look.paint(
@@ -80,7 +88,7 @@ pub fn as_text(environment: &Environment, status: &Status, now: u64, look: Look)
         let path = look.paint(WARN, &shown(path));
         text += &format!("        {path} ({})\n", ago(*when, now));
     }
-    text
+    text + &packages
 }
 
 /// Those that there are any of.
@@ -107,6 +115,7 @@ struct Json<'a> {
     used: Option<u64>,
     changes: &'a Counts,
     shadowed: Vec<Shadowed>,
+    packages: &'a [Note],
 }
 
 /// As in `caddis diff --json`.
@@ -137,6 +146,7 @@ pub fn as_json(environment: &Environment, status: &Status) -> Result<String, Err
         used: environment.used,
         changes: &status.counts,
         shadowed: shadowed.collect(),
+        packages: &status.packages,
     })
 }
 
