@@ -270,8 +270,9 @@ fn no_further_descriptor_is_handed_on() {
             "/var/lib/caddis/veil/",
             "user:[",
         ];
+        // Its overlays and their guards have no place.
         assert!(
-            own.iter().any(|one| line.starts_with(one)),
+            line == "/" || own.iter().any(|one| line.starts_with(one)),
             "{line}\n{kept}"
         );
     }

@@ -608,7 +608,7 @@ while True:
     stopper.until("ready");
     admin(
         &host,
-        "dpkg -i /srv/p_3.deb; timeout 30 caddis admin refresh --quiet",
+        "DPKG_FRONTEND_LOCKED=no-hook dpkg -i /srv/p_3.deb; timeout 30 caddis admin refresh --quiet",
     );
     stopper.until("stopped");
     assert_eq!(

@@ -305,6 +305,34 @@ fn files_that_processes_hold() {
     assert_eq!(scene.revert("--all").ok().stdout, "");
 }
 
+/// What the kernel cannot forget as long as a process holds it is a copy of the base's for everybody else, which
+/// follows the base and is no change.
+#[test]
+fn the_copy_of_the_bases_follows_the_base() {
+    let scene = Scene::new(true);
+    let holding = "exec 3< /opt/d/file; echo ready; read -r end";
+    let mut early = scene.host.session("alice", holding);
+    assert_eq!(early.line(), "ready");
+    scene.change("echo mine > file");
+    let output = scene.revert("/opt/d/file").ok();
+    assert!(output.stdout.contains("(a copy of the base's"), "{output}");
+    assert_eq!(scene.host.sh("alice", "caddis diff").ok().stdout, "");
+    scene
+        .host
+        .sh(
+            "root",
+            "cd /opt/d; echo newer > x; mv x file; caddis admin refresh -q",
+        )
+        .ok();
+    let seen = || scene.host.inside("alice", "cat /opt/d/file").ok().stdout;
+    assert_eq!(seen(), "newer\n");
+    drop(early);
+    scene.host.sh("alice", "caddis stop").ok();
+    assert_eq!(seen(), "newer\n");
+    let upper = "/var/lib/caddis/env/1000/default/@/opt/d/file";
+    assert!(!scene.host.exists(upper));
+}
+
 /// A directory that processes are in is replaced where it hides the base's, and stays where it shows it.
 #[test]
 fn directories_that_processes_are_in() {

@@ -26,7 +26,7 @@ fn what_a_try_changes_is_kept_or_discarded() {
     let seen = || host.inside("alice", "cat /etc/motd; ls /opt/d").ok().stdout;
     let discarded = run("--discard", "0").ok();
     assert_eq!(discarded.stdout, "mine\n");
-    assert_eq!(discarded.stderr, "M /etc/motd\nD /opt/d/f\nM /opt/d/g\n");
+    assert_eq!(discarded.stderr, "M  /etc/motd\nD  /opt/d/f\nA  /opt/d/g\n");
     assert_eq!(seen(), "mine\nf\n");
     // All or nothing.
     assert_eq!(run("--keep", "7").exits(7).stdout, "mine\n");
@@ -57,7 +57,10 @@ const HELPER: &str = "/usr/local/libexec/caddis/caddis-helper";
 /// Alice's terminal, with a try on it that has ended.
 fn asked(host: &Host, script: &str) -> Pty {
     let words = ["caddis", "try", "--root", "bash", "-c", script];
-    let command = host.command("alice", &words).env("TERM", "dumb");
+    let command = host
+        .command("alice", &words)
+        .env("TERM", "dumb")
+        .env("CADDIS_PAGER", "cat");
     let mut pty = command.deadline(Duration::from_secs(20)).pty();
     pty.expect(QUESTION);
     pty
@@ -77,7 +80,7 @@ fn the_question_takes_a_clear_answer_and_a_look_at_the_changes() {
     pty.send("l\n");
     let all = pty.expect(QUESTION);
     assert!(
-        all.contains("M /opt/10\r\n") && all.contains("M /opt/40\r\n"),
+        all.contains("+++ b/opt/10\r\n") && all.contains("+++ b/opt/40\r\n"),
         "{all}"
     );
     // A shell in it, as who the command was.
@@ -86,7 +89,7 @@ fn the_question_takes_a_clear_answer_and_a_look_at_the_changes() {
     pty.send("id -u; rm /opt/??; touch /opt/by-hand; exit\n");
     let shown = pty.expect(QUESTION);
     assert!(
-        shown.contains("\r\n0\r\n") && shown.contains("M /opt/by-hand\r\n"),
+        shown.contains("\r\n0\r\n") && shown.contains("A  /opt/by-hand\r\n"),
         "{shown}"
     );
     pty.send("k\n");
@@ -277,7 +280,7 @@ fn a_package_upgrade_is_tried_then_kept() {
     let discarded = attempt(&host, &["--root", "--discard", "bash", "-c", upgrade]).ok();
     assert!(discarded.text().ends_with("2.0"), "{discarded}");
     assert!(
-        discarded.stderr.contains("M /var/lib/dpkg/status\n"),
+        discarded.stderr.contains("M  /usr/bin/lab-tool\n"),
         "{discarded}"
     );
     assert_eq!(version(), before);

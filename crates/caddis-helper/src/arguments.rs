@@ -154,6 +154,8 @@ pub enum Role {
 /// What is to become of a try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Word {
+    /// Nothing yet: is there one to decide on, and may the caller?
+    Check,
     /// Its changes become the environment's.
     Keep,
     /// They are thrown away.
@@ -233,7 +235,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
         "stop" => (&["--every", "--all"], 0..=1),
         "config" => (&[], 1..=2),
         "diff" => (&["--env", "--content", "--try"], 0..=0),
-        "try" => (&["--keep", "--discard"], 1..=1),
+        "try" => (&["--check", "--keep", "--discard"], 1..=1),
         "packages" => (&["--status"], 1..=1),
         "check" => (&[], 0..=0),
         "revert" => (&["--env", "--dry-run", "--every", "--most"], 0..=0),
@@ -298,6 +300,7 @@ impl Parts {
             "--ctty" => self.own_terminal = true,
             "--content" => self.content = true,
             "--try" => self.trial = true,
+            "--check" => self.word = Some(Word::Check),
             "--keep" => self.word = Some(Word::Keep),
             "--discard" => self.word = Some(Word::Discard),
             "--stack" => {
@@ -366,7 +369,7 @@ impl Parts {
                 name: required(one()?)?,
                 word: self
                     .word
-                    .ok_or_else(|| wrong("try needs --keep or --discard"))?,
+                    .ok_or_else(|| wrong("try needs --check, --keep or --discard"))?,
             },
             "revert" => {
                 if self.command.is_empty() != self.every {

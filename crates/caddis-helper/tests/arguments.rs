@@ -96,6 +96,7 @@ const OPTIONS: &[&str] = &[
     "--all",
     "--every",
     "--content",
+    "--check",
     "--most",
     "--status",
 ];
@@ -214,7 +215,7 @@ fn verb() -> impl Strategy<Value = (Verb, bool)> {
         1 => (vec(name(), 1..4), any::<bool>()).prop_map(|(names, force)| Verb::Remove { names, force }),
         1 => config(),
         1 => diff(),
-        1 => (name(), select(vec![Word::Keep, Word::Discard]))
+        1 => (name(), select(vec![Word::Check, Word::Keep, Word::Discard]))
             .prop_map(|(name, word)| Verb::Try { name, word }),
         1 => revert(),
         1 => Just(Verb::Check),
@@ -328,7 +329,7 @@ proptest! {
     ) {
         let own: &[&str] = match verb {
             "session" => &["--env", "--as", "--home", "--shell", "--cwd", "--ctty", "--stack", "--dry-run", "--try", "--"],
-            "try" => &["--keep", "--discard"],
+            "try" => &["--check", "--keep", "--discard"],
             "new" => &["--from"],
             "diff" => &["--env", "--content", "--try", "--"],
             "remove" => &["--force"],

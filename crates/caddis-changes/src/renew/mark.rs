@@ -1,7 +1,7 @@
 //! How a renewed file is told from the user's own: by an attribute that nobody inside can see or set, as long as the
 //! file is as it was made.
 
-use rustix::fs::{Stat, XattrFlags, fsetxattr, getxattr};
+use rustix::fs::{Stat, XattrFlags, getxattr, setxattr};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd};
 use std::str::FromStr;
@@ -39,16 +39,16 @@ impl Mark {
         self.base == identity(base)
     }
 
-    /// Sets it on a file that is open.
+    /// Sets it on a file, which need not be open for writing.
     pub fn set(&self, file: impl AsFd) -> Result<(), Errno> {
-        fsetxattr(file, NAME, self.to_string().as_bytes(), XattrFlags::empty())
+        let value = self.to_string();
+        setxattr(path(file), NAME, value.as_bytes(), XattrFlags::empty())
     }
 
     /// That of a file, which need not be open for reading.
     pub fn of(file: impl AsFd) -> Result<Option<Mark>, Errno> {
-        let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
         let mut value = [0; 512];
-        match getxattr(path, NAME, &mut value[..]) {
+        match getxattr(path(file), NAME, &mut value[..]) {
             Ok(length) => Ok(std::str::from_utf8(&value[..length])
                 .ok()
                 .and_then(|text| text.parse().ok())),
@@ -56,6 +56,11 @@ impl Mark {
             Err(errno) => Err(errno),
         }
     }
+}
+
+/// Leads to the file itself, wherever it is.
+fn path(file: impl AsFd) -> String {
+    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
 }
 
 /// Which file: a change of its time of change is a change of the file.

@@ -18,7 +18,7 @@ use caddis_view::error::Context;
 use caddis_view::held::{Held, Layers};
 use caddis_view::refresh::Overlays;
 use caddis_view::{Error, Identity, Instance, Result};
-use list::{Entry, List};
+use list::{Entry, Kind, List};
 pub use mark::Mark;
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, readlinkat,
@@ -235,6 +235,19 @@ impl<'a> Renewal<'a> {
             other => other.doing("look at", || path.display()),
         }
     }
+}
+
+/// From now on the copy of the base's file `base` that an upper layer has at `path`, on the file system at `at`, is a
+/// renewed one: it follows the base, and is given back when nobody can hold anything any more.
+pub fn adopt(environment: &OwnedFd, at: &Path, path: &Path, base: &Stat) -> Result<()> {
+    let (at, path) = (at.to_owned(), path.to_owned());
+    let entry = Entry { at, path };
+    if !upper::mark(environment, &entry, base)? {
+        return Ok(());
+    }
+    let mut list = List::read(environment)?.unwrap_or_default();
+    list.entries.insert(entry, Kind::File);
+    list.write(environment)
 }
 
 /// The names of an environment that are renewed, as the environment has them: no changes of its user's.

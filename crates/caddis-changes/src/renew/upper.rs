@@ -7,7 +7,7 @@ use crate::layer::{is_whiteout, marks, open_directory};
 use caddis_view::Result;
 use caddis_view::error::Context;
 use caddis_view::plan::upper_name;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, openat, readlinkat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, unlinkat};
 use rustix::io::Errno;
 use std::ffi::{CString, OsStr};
 use std::os::fd::OwnedFd;
@@ -53,6 +53,28 @@ pub(super) fn own(environment: &OwnedFd, entry: &Entry, kind: Option<&Kind>) -> 
         Err(Errno::NOENT) => Ok(Own::Nothing),
         Err(Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => Ok(Own::Users),
         other => other.doing("look at the changes of", || entry.path.display()),
+    }
+}
+
+/// Marks a file that is a copy of the base's `base`. `false`: it is none, or cannot be found by its name.
+pub(super) fn mark(environment: &OwnedFd, entry: &Entry, base: &Stat) -> Result<bool> {
+    let mark = || {
+        let (Some(directory), Some(name)) =
+            (directory(environment, entry)?, entry.path.file_name())
+        else {
+            return Ok(false);
+        };
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let found = openat(&directory, name, flags, Mode::empty())?;
+        let stat = fstat(&found)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Ok(false);
+        }
+        Mark::new(base, &stat).set(&found).map(|()| true)
+    };
+    match mark() {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => Ok(false),
+        other => other.doing("mark", || entry.path.display()),
     }
 }
 

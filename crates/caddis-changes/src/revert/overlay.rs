@@ -10,8 +10,8 @@ use caddis_view::error::Context;
 use caddis_view::refresh::Overlays;
 use caddis_view::{Error, Identity, Instance, Result};
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, ResolveFlags, StatxFlags, Timespec, Timestamps, getxattr,
-    openat, openat2, renameat_with, statx, unlinkat, utimensat,
+    AtFlags, Mode, OFlags, RenameFlags, ResolveFlags, StatxFlags, Timespec, Timestamps, fstat,
+    getxattr, openat, openat2, renameat_with, statx, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
@@ -30,6 +30,8 @@ pub(super) enum Shown {
     Former,
     /// The kernel has the directory in use under the name that was taken from it, and shows nobody the base's.
     Stale,
+    /// A file that has no name in any layer any more: a process holds it.
+    Gone,
     /// Something else, or nothing; or it is covered by a mount.
     Other,
 }
@@ -101,12 +103,17 @@ impl<'a> Overlay<'a> {
 
     /// What is seen at `path`.
     pub(super) fn shown(&self, path: &Path) -> Shown {
-        let marked = |found: OwnedFd| {
+        let look = || {
+            let found = self.open(path, OFlags::empty())?;
             let mut value = [0_u8; 1];
-            getxattr(super::substitute::path(&found), MARK, &mut value[..])
+            match getxattr(super::substitute::path(&found), MARK, &mut value[..]) {
+                Ok(_) | Err(Errno::RANGE) => Ok(Shown::Former),
+                Err(_) if fstat(&found)?.st_nlink == 0 => Ok(Shown::Gone),
+                Err(_) => Ok(Shown::Other),
+            }
         };
-        match self.as_root(|| self.open(path, OFlags::empty()).and_then(marked)) {
-            Ok(_) | Err(Errno::RANGE) => Shown::Former,
+        match self.as_root(look) {
+            Ok(shown) => shown,
             Err(Errno::STALE) => Shown::Stale,
             Err(_) => Shown::Other,
         }

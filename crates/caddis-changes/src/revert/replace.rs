@@ -7,9 +7,10 @@ use super::overlay::{MARK, Shown};
 use super::plan::{Kind, Step, open_beneath, split};
 use super::running::Running;
 use super::substitute::{self, open_path};
+use crate::renew::adopt;
 use caddis_view::Result;
 use caddis_view::error::Context;
-use rustix::fs::{AtFlags, RenameFlags, XattrFlags, renameat_with, setxattr, statat};
+use rustix::fs::{AtFlags, RenameFlags, Stat, XattrFlags, renameat_with, setxattr, statat};
 use rustix::io::Errno;
 use std::ffi::{CStr, OsStr};
 use std::os::fd::OwnedFd;
@@ -37,15 +38,7 @@ impl Running<'_> {
         let made = match &look {
             Look::Nothing => Ok(()),
             Look::Directory(base) => substitute::directory(identity, base, &parent, &ours, &name),
-            Look::Other(base, stat) => {
-                let aside = self.stash.name();
-                substitute::copy(identity, base, stat, &self.stash.directory, &aside).and_then(
-                    |()| {
-                        let (from, flags) = (&self.stash.directory, RenameFlags::NOREPLACE);
-                        renameat_with(from, &aside, &parent, &ours, flags)
-                    },
-                )
-            }
+            Look::Other(base, stat) => self.copy(base, stat, &parent, &ours),
             Look::Unknown if step.kind == Kind::Tree => return self.take_tree(step),
             Look::Unknown => return Ok(State::Held),
         };
@@ -94,7 +87,13 @@ impl Running<'_> {
                 let _ = substitute::settle(&parent, &name);
                 State::Done
             }
-            Look::Other(..) => self.take_copy(step, &parent, &name)?,
+            Look::Other(_, base) => {
+                let state = self.take_copy(step, &parent, &name)?;
+                if state == State::Copied {
+                    self.follow(step, &base)?;
+                }
+                state
+            }
             _ => State::Done,
         };
         if let Some(former) = former {
@@ -109,6 +108,47 @@ impl Running<'_> {
             }
         }
         Ok(state)
+    }
+
+    /// A copy of the base's version, with the name `ours` in an upper directory.
+    fn copy(
+        &self,
+        base: &OwnedFd,
+        stat: &Stat,
+        parent: &OwnedFd,
+        ours: &CStr,
+    ) -> std::result::Result<(), Errno> {
+        let (from, aside) = (&self.stash.directory, self.stash.name());
+        substitute::copy(self.below.identity(), base, stat, from, &aside)?;
+        renameat_with(from, &aside, parent, ours, RenameFlags::NOREPLACE)
+    }
+
+    /// The copy of the base's version that has to stay follows it.
+    fn follow(&self, step: &Step, base: &Stat) -> Result<()> {
+        let path = self.layer.shown(&step.path);
+        adopt(self.environment, &self.layer.upper.at, &path, base)
+    }
+
+    /// For a removal of what a process has held since before it was the user's: without the whiteout, the kernel
+    /// would show what the user has removed. So the base's version is put there as a copy.
+    pub(super) fn uncover(&self, step: &Step) -> Result<State> {
+        let look = step.natural.as_deref().map(|path| self.below.look(path));
+        let Some(Look::Other(base, stat)) = look else {
+            return Ok(State::Held);
+        };
+        let object = || self.layer.shown(&step.path).display().to_string();
+        let (directory, name) = split(&step.path);
+        let ours = self.own_name();
+        let parent = open_beneath(&self.top, directory).doing("open the directory of", object)?;
+        if self.copy(&base, &stat, &parent, &ours).is_err() {
+            return Ok(State::Held);
+        }
+        if self.overlay.rename(directory, &ours, &name, false).is_err() {
+            self.away(&parent, &ours)?;
+            return Ok(State::Held);
+        }
+        self.follow(step, &stat)?;
+        Ok(State::Copied)
     }
 
     /// For a directory in the place of what cannot be copied: seen at once if nobody is in it.

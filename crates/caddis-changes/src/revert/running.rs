@@ -44,6 +44,7 @@ pub(super) fn carry_out(
             );
         };
         let running = Running {
+            environment,
             layer,
             overlay,
             stash: Stash::of(environment, &layer.upper.name)?,
@@ -64,6 +65,8 @@ pub(super) fn carry_out(
 
 /// The changes of one file system, and the overlay that shows them.
 pub(super) struct Running<'a> {
+    /// The environment's directory.
+    pub(super) environment: &'a OwnedFd,
     pub(super) layer: &'a Layer,
     pub(super) overlay: Overlay<'a>,
     pub(super) stash: Stash,
@@ -159,7 +162,7 @@ impl Running<'_> {
             .map(|((step, taken), held)| match (taken, held) {
                 (None, _) => Ok(State::Changed),
                 (Some(_), false) => Ok(State::Done),
-                (Some(_), true) if step.kind == Kind::Whiteout => Ok(State::Held),
+                (Some(_), true) if step.kind == Kind::Whiteout => self.uncover(step),
                 (Some(_), true) => self.replace(step),
             });
         states.collect()

@@ -33,6 +33,7 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, name: &EnvName, word: Word) -> R
         return Err(going_on("decide about the try of", name, owner));
     }
     match word {
+        Word::Check => {}
         Word::Keep => {
             environments.decide_to_keep(name)?;
             if let Err(error) = finish(&environments, name) {

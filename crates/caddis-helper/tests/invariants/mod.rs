@@ -31,7 +31,7 @@ const VERBS: [Grammar; 12] = [
     ("stop", &[], &["--every", "--all"], 0, 1),
     ("config", &[], &[], 1, 2),
     ("diff", &["--env"], &["--content", "--try"], 0, 0),
-    ("try", &[], &["--keep", "--discard"], 1, 1),
+    ("try", &[], &["--check", "--keep", "--discard"], 1, 1),
     ("packages", &[], &["--status"], 1, 1),
     ("check", &[], &[], 0, 0),
     (

@@ -17,6 +17,13 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Since 1970.
+fn seconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(1, |since| since.as_secs())
+}
 
 /// The copies.
 #[derive(Debug)]
@@ -45,7 +52,9 @@ impl Snapshots {
             {
                 return Ok(Some(newest));
             }
-            let number = newest.unwrap_or(0) + 1;
+            // A number that was used for another one must not come again, even if all were removed by hand: environments
+            // remember theirs.
+            let number = newest.map_or_else(seconds, |newest| newest + 1);
             if self.take(number, &stamp)? {
                 return Ok(Some(number));
             }

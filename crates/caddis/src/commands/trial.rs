@@ -156,8 +156,9 @@ fn call(word: &str, name: &EnvName) -> Call {
     Call::new("try").flag(word, true).operands([name.as_str()])
 }
 
-/// What the try has changed.
+/// What the try has changed, if the caller may decide about it.
 fn changes(name: &EnvName) -> Result<Summary, Error> {
+    call("--check", name).records()?;
     let mut stream = Changes::of(difference(), name.as_str(), false, Vec::new())?;
     let mut summary = Summary::default();
     while let Some(change) = stream.next()? {
@@ -190,7 +191,7 @@ fn difference() -> Call {
 
 /// Whether there is a try to decide on.
 fn is_there(name: &EnvName) -> bool {
-    let mut call = difference().option("--env", name.as_str()).to_command();
+    let mut call = call("--check", name).to_command();
     let quiet = call.stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }
