@@ -71,53 +71,53 @@ impl Scene {
 
 /// Each kind of change, the path to give up, and the answer.
 const CHANGES: [(&str, &str, &str); 16] = [
-    ("echo mine > file", "file", "M /opt/d/file"),
-    ("echo mine > new", "new", "A /opt/d/new"),
-    ("rm file", "file", "D /opt/d/file"),
-    ("chmod 600 file", "file", "M /opt/d/file"),
+    ("echo mine > file", "file", "M  /opt/d/file"),
+    ("echo mine > new", "new", "A  /opt/d/new"),
+    ("rm file", "file", "D  /opt/d/file"),
+    ("chmod 600 file", "file", "M  /opt/d/file"),
     (
         "rm file; mkdir file; echo x > file/in",
         "file",
-        "T /opt/d/file",
+        "T  /opt/d/file",
     ),
-    ("rm -r kind; echo x > kind", "kind", "T /opt/d/kind"),
-    ("rm -r gone", "gone", "D /opt/d/gone"),
+    ("rm -r kind; echo x > kind", "kind", "T  /opt/d/kind"),
+    ("rm -r gone", "gone", "D  /opt/d/gone"),
     (
         "rm -r gone; mkdir gone; echo x > gone/file; echo y > gone/own",
         "gone",
-        "M /opt/d/gone  (2 files)",
+        "M  /opt/d/gone  (2 files)",
     ),
     (
         "mkdir -p new/a/b; echo x > new/a/b/c; echo y > new/z",
         "new",
-        "A /opt/d/new  (2 files)",
+        "A  /opt/d/new  (2 files)",
     ),
-    ("ln -sfn dir link", "link", "M /opt/d/link"),
-    ("chmod 700 dir", "dir", "P /opt/d/dir"),
+    ("ln -sfn dir link", "link", "M  /opt/d/link"),
+    ("chmod 700 dir", "dir", "P  /opt/d/dir"),
     (
         "chown alice:proj dir; chmod 3775 dir",
         "dir",
-        "P /opt/d/dir",
+        "P  /opt/d/dir",
     ),
     (
         "mv gone moved",
         "moved gone",
-        "A /opt/d/moved\nD /opt/d/gone",
+        "A  /opt/d/moved\nD  /opt/d/gone",
     ),
     (
         "mv dir/deep dir/moved; echo x > dir/moved/file; rm dir/one",
         "dir",
-        "A /opt/d/dir/moved\nD /opt/d/dir/deep\nD /opt/d/dir/one",
+        "A  /opt/d/dir/moved\nD  /opt/d/dir/deep\nD  /opt/d/dir/one",
     ),
     (
         "ln file hard; echo mine >> hard",
         "file hard",
-        "A /opt/d/hard\nM /opt/d/file",
+        "A  /opt/d/hard\nM  /opt/d/file",
     ),
     (
         "mkfifo new; rm link; mkfifo link",
         "new link",
-        "A /opt/d/new\nT /opt/d/link",
+        "A  /opt/d/new\nT  /opt/d/link",
     ),
 ];
 
@@ -179,7 +179,7 @@ fn it_asks_before_more_than_one_file_is_lost() {
     let dry = scene.revert("--all --dry-run").ok();
     let mut lines: Vec<&str> = dry.stdout.lines().collect();
     lines.sort_unstable();
-    let all = ["D /opt/d/dir/two", "M /opt/d/dir/one", "M /opt/d/file"];
+    let all = ["D  /opt/d/dir/two", "M  /opt/d/dir/one", "M  /opt/d/file"];
     assert_eq!(lines, all);
     let argv = ["caddis", "revert", "--all"];
     let mut terminal = scene.host.pty("alice", &argv);
@@ -288,7 +288,7 @@ fn files_that_processes_hold() {
     assert!(
         output
             .stdout
-            .contains("M /opt/d/file  (a copy of the base's"),
+            .contains("M  /opt/d/file  (a copy of the base's"),
         "{output}"
     );
     assert!(!output.stdout.contains("still yours"), "{output}");
@@ -349,7 +349,7 @@ fn directories_that_processes_are_in() {
     assert!(
         output
             .stdout
-            .contains("D /opt/d/kind  (still yours: it is in use)"),
+            .contains("D  /opt/d/kind  (still yours: it is in use)"),
         "{output}"
     );
     assert_eq!(output.stdout.matches("still yours").count(), 1, "{output}");

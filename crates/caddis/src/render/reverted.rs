@@ -19,7 +19,7 @@ fn line(one: &Reverted) -> String {
         "changed" => "  (left alone: it has just changed)",
         _ => "",
     };
-    format!("{} {}{files}{remark}\n", one.change, shown(&one.path))
+    format!("{:<2} {}{files}{remark}\n", one.change, shown(&one.path))
 }
 
 /// What there is to lose.
@@ -70,7 +70,7 @@ mod tests {
         ];
         assert_eq!(
             as_lines(&list),
-            "M /a\\n\nA /b  (12 files)\nD /c  (still yours: it is in use)\n"
+            "M  /a\\n\nA  /b  (12 files)\nD  /c  (still yours: it is in use)\n"
         );
         assert_eq!(question(&list), "Give up 13 files of yours in 3 places?");
         assert_eq!(question(&list[1..2]), "Give up 12 files in /b?");

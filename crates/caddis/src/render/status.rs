@@ -32,8 +32,14 @@ pub struct Status {
     pub packages: Vec<Note>,
 }
 
-/// Brought together with the base's whenever that changes, so it hides nothing.
-const MERGED: [&[u8]; 2] = [b"/var/lib/dpkg/", b"/var/lib/apt/extended_states"];
+/// Written by programs all the time, on either side, and nobody's to customise; and package databases, which are brought
+/// together with the base's.
+const NOT_CUSTOMISED: [&[u8]; 4] = [
+    b"/var/cache/",
+    b"/var/lib/apt/extended_states",
+    b"/var/lib/dpkg/",
+    b"/var/log/",
+];
 
 impl Status {
     /// Takes one more change into account.
@@ -48,8 +54,10 @@ impl Status {
                 _ => &mut counts.permissions,
             } += 1;
         }
-        let merged = MERGED.iter().any(|place| change.path.starts_with(place));
-        if let Some(when) = change.shadowed.filter(|_| !merged) {
+        let skipped = |place: &&[u8]| change.path.starts_with(place);
+        if let Some(when) = change.shadowed
+            && !NOT_CUSTOMISED.iter().any(|place| skipped(place))
+        {
             self.shadowed.push((change.path.clone(), when));
         }
     }
