@@ -1,0 +1,210 @@
+//! From the words of the command line to a request.
+
+use super::request::{Diff, Request, Revert, Role, Session, Setting, Target, Verb, Word};
+use super::value::{
+    ArgumentError, name, number, path, plain_path, role, setting, target, text, wrong,
+};
+use crate::output::quoted;
+use caddis_policy::EnvName;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// The options and operands before `--`, and what is after it, while they are taken apart.
+#[derive(Default)]
+struct Parts {
+    env: Option<EnvName>,
+    role: Option<Role>,
+    home: Option<PathBuf>,
+    shell: Option<OsString>,
+    directory: Option<PathBuf>,
+    login: Option<String>,
+    target: Option<Target>,
+    from: Option<EnvName>,
+    force: bool,
+    every: bool,
+    everybody: bool,
+    own_terminal: bool,
+    stack: Option<u64>,
+    dry_run: bool,
+    content: bool,
+    trial: bool,
+    word: Option<Word>,
+    most: Option<u64>,
+    status: bool,
+    operands: Vec<OsString>,
+    command: Vec<OsString>,
+}
+
+/// Takes the command line (without the program's name) apart.
+pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
+    let mut arguments = arguments.into_iter();
+    let verb = text(arguments.next().ok_or_else(|| wrong("no verb is given"))?)?;
+    let (allowed, operands): (&[&str], _) = match verb.as_str() {
+        "session" => (
+            &[
+                "--env",
+                "--as",
+                "--home",
+                "--shell",
+                "--cwd",
+                "--ctty",
+                "--stack",
+                "--dry-run",
+                "--try",
+            ],
+            0..=0,
+        ),
+        "new" => (&["--from"], 1..=1),
+        "remove" => (&["--force"], 1..=usize::MAX),
+        "list" => (&["--all"], 0..=0),
+        "ps" => (&["--all"], 0..=1),
+        "stop" => (&["--every", "--all"], 0..=1),
+        "config" => (&[], 1..=2),
+        "diff" => (&["--env", "--content", "--try"], 0..=0),
+        "try" => (&["--check", "--keep", "--discard"], 1..=1),
+        "packages" => (&["--status"], 1..=1),
+        "check" => (&[], 0..=0),
+        "revert" => (&["--env", "--dry-run", "--every", "--most"], 0..=0),
+        other => return Err(wrong(format!("there is no verb {}", quoted(other)))),
+    };
+    let mut parts = Parts::default();
+    while let Some(argument) = arguments.next() {
+        if argument == "--" && ["session", "diff", "revert"].contains(&verb.as_str()) {
+            parts.command = arguments.by_ref().collect();
+            break;
+        }
+        if !argument.as_bytes().starts_with(b"-") {
+            parts.operands.push(argument);
+            continue;
+        }
+        let option = text(argument)?;
+        if !allowed.contains(&option.as_str()) && option != "--for" && option != "--name" {
+            return Err(wrong(format!("{verb} has no option {}", quoted(option))));
+        }
+        parts.option(&option, &mut arguments)?;
+    }
+    if !operands.contains(&parts.operands.len()) {
+        return Err(wrong(format!("{verb} takes another number of operands")));
+    }
+    parts.request(&verb)
+}
+
+impl Parts {
+    fn option(
+        &mut self,
+        option: &str,
+        arguments: &mut impl Iterator<Item = OsString>,
+    ) -> Result<(), ArgumentError> {
+        let mut value = || {
+            arguments
+                .next()
+                .ok_or_else(|| wrong(format!("{option} needs a value")))
+        };
+        match option {
+            "--env" => self.env = Some(name(value()?)?),
+            "--from" => self.from = Some(name(value()?)?),
+            "--as" => self.role = Some(role(&text(value()?)?)?),
+            "--home" => self.home = Some(path(option, value()?)?),
+            "--cwd" => self.directory = Some(path(option, value()?)?),
+            "--shell" => self.shell = Some(path(option, value()?)?.into_os_string()),
+            "--name" => self.login = Some(text(value()?)?),
+            "--for" => self.target = Some(target(&text(value()?)?)?),
+            "--force" => self.force = true,
+            "--every" => self.every = true,
+            "--status" => self.status = true,
+            "--all" => self.everybody = true,
+            "--ctty" => self.own_terminal = true,
+            "--content" => self.content = true,
+            "--try" => self.trial = true,
+            "--check" => self.word = Some(Word::Check),
+            "--keep" => self.word = Some(Word::Keep),
+            "--discard" => self.word = Some(Word::Discard),
+            "--stack" => self.stack = Some(number(option, "bytes", value()?)?),
+            "--most" => self.most = Some(number(option, "files", value()?)?),
+            _ => self.dry_run = true,
+        }
+        Ok(())
+    }
+
+    fn request(mut self, verb: &str) -> Result<Request, ArgumentError> {
+        let mut operands = std::mem::take(&mut self.operands).into_iter();
+        let mut one = || operands.next().map(name).transpose();
+        let required = |name: Option<EnvName>| name.ok_or_else(|| wrong("no name is given"));
+        let verb = match verb {
+            "session" => Verb::Session(Session {
+                name: self.env,
+                who: self.role.unwrap_or(Role::User),
+                home: self.home,
+                shell: self.shell,
+                directory: self.directory,
+                own_terminal: self.own_terminal,
+                stack: self.stack,
+                dry_run: self.dry_run,
+                trial: self.trial,
+                command: self.command,
+            }),
+            "new" => Verb::New {
+                name: required(one()?)?,
+                from: self.from,
+            },
+            "remove" => Verb::Remove {
+                names: operands.map(name).collect::<Result<_, _>>()?,
+                force: self.force,
+            },
+            "list" => Verb::List,
+            "ps" => Verb::Ps { name: one()? },
+            "stop" => {
+                let name = one()?;
+                if name.is_some() == (self.every || self.everybody) {
+                    return Err(wrong("stop needs a name, --every or --all"));
+                }
+                Verb::Stop { name }
+            }
+            "config" => Verb::Config {
+                name: required(one()?)?,
+                setting: operands.next().map_or(Ok(Setting::ShowAll), setting)?,
+            },
+            "diff" => Verb::Diff(Diff {
+                name: self.env,
+                content: self.content,
+                trial: self.trial,
+                paths: self
+                    .command
+                    .into_iter()
+                    .map(plain_path)
+                    .collect::<Result<_, _>>()?,
+            }),
+            "try" => Verb::Try {
+                name: required(one()?)?,
+                word: self
+                    .word
+                    .ok_or_else(|| wrong("try needs --check, --keep or --discard"))?,
+            },
+            "revert" => {
+                if self.command.is_empty() != self.every {
+                    return Err(wrong("revert needs paths or --every"));
+                }
+                let paths = self.command.into_iter().map(|one| path("revert", one));
+                let paths = paths.collect::<Result<Vec<_>, _>>()?;
+                Verb::Revert(Revert {
+                    name: self.env,
+                    dry_run: self.dry_run,
+                    most: self.most,
+                    paths: (!self.every).then_some(paths),
+                })
+            }
+            "packages" => Verb::Packages {
+                name: required(one()?)?,
+                status: self.status,
+            },
+            _ => Verb::Check,
+        };
+        Ok(Request {
+            verb,
+            target: self.target,
+            login: self.login,
+            everybody: self.everybody,
+        })
+    }
+}
