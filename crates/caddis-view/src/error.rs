@@ -1,6 +1,7 @@
 //! One failure: what was tried, on what, why it did not work, what to do about it.
 
 use rustix::io::Errno;
+use std::ffi::CStr;
 use std::fmt;
 use std::os::fd::AsFd;
 
@@ -127,6 +128,12 @@ fn without_number(text: &str) -> String {
         .next()
         .unwrap_or_default()
         .to_owned()
+}
+
+/// A file's name as the object of an error.
+#[must_use]
+pub fn shown(name: &CStr) -> String {
+    name.to_string_lossy().into_owned()
 }
 
 /// Writes all of `bytes`; a short write, as at the limit of a file's size, is an error.

@@ -1,0 +1,49 @@
+//! Whole trees of an environment: remove, copy, measure. By descriptor only, never through a symbolic
+//! link and never onto another file system: the names in these trees are the user's.
+
+mod copy;
+mod file;
+mod remove;
+mod usage;
+
+pub use copy::{TAKEN, copy};
+pub use file::{copy_attributes, copy_data, times};
+pub(crate) use remove::MOVED_UP;
+pub use remove::remove;
+pub use usage::disk_usage;
+
+use crate::error::{Context, Result};
+use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Opens the directory `name` inside `parent`: not a link, not a mount point.
+pub fn open_directory(parent: impl AsFd, name: &CStr) -> std::result::Result<OwnedFd, Errno> {
+    openat2(
+        parent,
+        name,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV,
+    )
+}
+
+/// The names in a directory, without `.` and `..`. All are read first, because removing or adding
+/// entries while the kernel lists them may repeat or lose some.
+pub fn names(directory: impl AsFd) -> std::result::Result<Vec<(CString, FileType)>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name != c"." && name != c".." {
+            names.push((name.to_owned(), entry.file_type()));
+        }
+    }
+    Ok(names)
+}
+
+/// Another descriptor of the same directory.
+pub fn duplicate(directory: impl AsFd) -> Result<OwnedFd> {
+    rustix::io::fcntl_dupfd_cloexec(directory, 3).doing("dup", || "a descriptor")
+}
