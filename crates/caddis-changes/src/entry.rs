@@ -1,7 +1,10 @@
 //! What a name stands for, on one side or the other.
 
-use caddis_view::error::{Context, Result};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxFlags, StatxTimestamp, openat, statx};
+use caddis_view::error::{Context, Result, shown};
+use caddis_view::marks::is_whiteout_device;
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, StatxFlags, StatxTimestamp, makedev, openat, statx,
+};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -73,7 +76,7 @@ impl Entry {
     /// It is overlayfs' mark that there is nothing of that name.
     #[must_use]
     pub fn is_whiteout(&self) -> bool {
-        self.kind == FileType::CharacterDevice && self.device == (0, 0)
+        is_whiteout_device(self.kind, makedev(self.device.0, self.device.1))
     }
 }
 
@@ -122,8 +125,4 @@ impl Name<'_> {
         let target = rustix::fs::readlinkat(self.directory, self.name, Vec::new())?;
         Ok(target.into_bytes())
     }
-}
-
-pub(crate) fn shown(name: &CStr) -> String {
-    name.to_string_lossy().into_owned()
 }

@@ -1,8 +1,9 @@
 //! The changes of an environment as data: what its upper layers say, compared with what lies below.
 //!
-//! Read it in this order: [`layer`] (how overlayfs marks its upper layers), [`entry`] and [`change`] (what is told),
-//! `walk` (the comparison), `trail` (how it goes deep without keeping everything open); then [`revert`] (changes are given up), [`keep`] (the changes of a try become
-//! the environment's) and [`renew`] (new versions of files that are held).
+//! Read it in this order: [`entry`] and [`mod@change`] (what is told), `walk` (the comparison), `trail` (how it goes deep
+//! without keeping everything open); then [`revert`] (changes are given up), [`keep`] (the changes of a try become the
+//! environment's) and [`renew`] (new versions of files that are held). How overlayfs marks its layers is in
+//! [`caddis_view::marks`].
 //!
 //! The names and the content in there are the user's: everything is opened by descriptor, never through a link.
 
@@ -14,7 +15,6 @@ pub mod change;
 pub mod content;
 pub mod entry;
 pub mod keep;
-pub mod layer;
 pub mod renew;
 pub mod revert;
 mod selection;

@@ -2,8 +2,8 @@
 //! directories deeper than any number of descriptors.
 
 use crate::entry::Entry;
-use crate::layer::open_directory;
 use caddis_view::error::Result;
+use caddis_view::tree::open_directory;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString, OsStr};

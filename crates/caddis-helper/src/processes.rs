@@ -58,7 +58,7 @@ pub fn all() -> BTreeMap<i32, Process> {
 pub fn of_user(identity: &Identity) -> BTreeMap<i32, Process> {
     that(|pid| {
         let owner = fs::metadata(format!("/proc/{pid}")).map(|metadata| metadata.uid());
-        let inner = |uid: u32| (0..=0xffff).contains(&uid.wrapping_sub(identity.range.uid_start));
+        let inner = |uid| identity.range.inner_uid(uid).is_some();
         // What is not dumpable seems to be root's; see proc(5).
         owner.is_ok_and(|uid| uid == 0 || uid == identity.uid || inner(uid))
     })
@@ -169,7 +169,9 @@ impl Shown<'_> {
     #[must_use]
     pub fn line(&self, process: &Process, session: Option<i32>) -> String {
         let Shown { uid, name, .. } = self;
-        let user = inside(process.uid, *uid, self.range);
+        // A host id outside of the range, the user's own among them, stands for itself.
+        let inner = self.range.and_then(|range| range.inner_uid(process.uid));
+        let user = inner.unwrap_or(process.uid);
         let session = session.map_or("-".to_owned(), |pid| pid.to_string());
         format!(
             "uid={uid}\tenv={name}\tpid={}\thost={}\tuser={user}\tsession={session}\t\
@@ -180,18 +182,6 @@ impl Shown<'_> {
             self.booted + process.started,
             encode(&process.command()),
         )
-    }
-}
-
-/// The id inside of the host's user `host`.
-fn inside(host: u32, owner: u32, range: Option<&IdRange>) -> u32 {
-    match range {
-        Some(range)
-            if host != owner && (0..=0xffff).contains(&host.wrapping_sub(range.uid_start)) =>
-        {
-            host - range.uid_start
-        }
-        _ => host,
     }
 }
 

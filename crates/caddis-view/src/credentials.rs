@@ -1,5 +1,6 @@
 //! Other credentials, for one action.
 
+use crate::identity::Identity;
 use caddis_sys::{fs_ids, setfsgid, setfsuid};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Uid, set_dumpable_behavior};
@@ -49,6 +50,24 @@ pub fn with_credentials<T>(
     } else {
         Err(Errno::PERM)
     }
+}
+
+/// Runs `action` with the user's own rights and no more.
+pub fn as_user<T>(
+    identity: &Identity,
+    action: impl FnOnce() -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    with_credentials(identity.uid, identity.gid, CapabilitySet::empty(), action)
+}
+
+/// Runs `action` as container root, with only the capabilities `kept` in effect: with none, it is nothing
+/// that the user could not do inside.
+pub fn as_container_root<T>(
+    identity: &Identity,
+    kept: CapabilitySet,
+    action: impl FnOnce() -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    with_credentials(identity.host_uid(0), identity.host_gid(0), kept, action)
 }
 
 /// Runs `action` with the real and the effective user id `uid` and `CAP_SYS_ADMIN`: whoever creates a user

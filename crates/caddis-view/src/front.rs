@@ -3,6 +3,7 @@
 use crate::accounts::Accounts;
 use crate::error::{Context, Result, write_all};
 use crate::identity::Identity;
+use crate::marks::OPAQUE;
 use crate::plan::{Front, Locked, Overlay};
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, Stat, XattrFlags, chmodat, chownat, lsetxattr, lstat,
@@ -63,7 +64,7 @@ impl Layer<'_> {
     /// documentation of overlayfs.
     fn empty(&mut self, path: &Path) -> Result<()> {
         let here = self.directories(path, None)?;
-        lsetxattr(&here, c"trusted.overlay.opaque", b"y", XattrFlags::empty())
+        lsetxattr(&here, OPAQUE, b"y", XattrFlags::empty())
             .doing("set trusted.overlay.opaque on", || here.display())
     }
 

@@ -1,11 +1,10 @@
 //! The user's home directory, found with the user's own rights: an NFS server may refuse root, and a
 //! link that the user changes meanwhile must lead nowhere that the user could not go.
 
-use crate::credentials::with_credentials;
+use crate::credentials::as_user;
 use crate::identity::Identity;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat2, readlinkat};
 use rustix::io::Errno;
-use rustix::thread::CapabilitySet;
 use std::ffi::OsString;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
@@ -17,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// `NOENT`, `ACCESS` and the like from looking it up as the user; `PERM` if it belongs to another, or lies among the
 /// kernel's files.
 pub fn resolve(identity: &Identity, home: &Path) -> Result<PathBuf, Errno> {
-    let directory = with_credentials(identity.uid, identity.gid, CapabilitySet::empty(), || {
+    let directory = as_user(identity, || {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         openat2(CWD, home, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)
     })?;

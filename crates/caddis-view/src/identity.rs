@@ -44,23 +44,16 @@ impl Identity {
         }
     }
 
-    /// The inner number of the host's user `uid`, as one of the environment's layers has it.
+    /// The inner number of the host's user `uid`, as one of the environment's layers has it. Those outside of the
+    /// range, the user's own among them, stand for themselves.
     #[must_use]
     pub fn inner_uid(&self, uid: u32) -> u32 {
-        inner(uid, self.range.uid_start)
+        self.range.inner_uid(uid).unwrap_or(uid)
     }
 
-    /// The inner number of the host's group `gid`.
+    /// The inner number of the host's group `gid`, likewise.
     #[must_use]
     pub fn inner_gid(&self, gid: u32) -> u32 {
-        inner(gid, self.range.gid_start)
-    }
-}
-
-/// Those outside of the range, the user's own among them, stand for themselves.
-fn inner(id: u32, start: u32) -> u32 {
-    match id.checked_sub(start) {
-        Some(inner) if inner <= 0xffff => inner,
-        _ => id,
+        self.range.inner_gid(gid).unwrap_or(gid)
     }
 }

@@ -1,6 +1,6 @@
 //! The layers of a view: id-mapped clones, the guard, the environment's overlay.
 
-use crate::credentials::with_credentials;
+use crate::credentials::{as_container_root, with_credentials};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use caddis_sys::{MountAttr, mount_setattr};
@@ -122,16 +122,16 @@ pub fn without_changes(identity: &Identity, lowers: &[String]) -> Result<OwnedFd
     options.extend(lowers.iter().map(|lower| ("lowerdir+", lower.as_str())));
     let flags = MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_RDONLY;
     new_filesystem("overlay", &options, flags, |create| {
-        as_container_root(identity, create)
+        as_creator(identity, create)
     })
 }
 
-fn as_container_root<T>(
+/// An overlay of the environment is created by container root, with all that this process may.
+fn as_creator<T>(
     identity: &Identity,
     action: impl FnOnce() -> std::result::Result<T, Errno>,
 ) -> std::result::Result<T, Errno> {
-    let all = capabilities(None)?.permitted;
-    with_credentials(identity.host_uid(0), identity.host_gid(0), all, action)
+    as_container_root(identity, capabilities(None)?.permitted, action)
 }
 
 /// The environment's overlay. Its creator has container root's host id, because the kernel falls
@@ -162,7 +162,7 @@ pub fn environment(
         "overlay",
         &options,
         MountAttrFlags::MOUNT_ATTR_NODEV | flags,
-        |create| as_container_root(identity, create),
+        |create| as_creator(identity, create),
     )
     .map_err(|error| {
         error.hint(

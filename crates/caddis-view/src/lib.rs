@@ -26,6 +26,7 @@ mod init;
 pub mod instance;
 mod join;
 mod layers;
+pub mod marks;
 mod memory;
 mod merge;
 pub mod mountinfo;

@@ -1,7 +1,7 @@
 //! The overlays of a view: what is taken from the host, opened as the user, and how it is merged.
 
 use crate::build::Materials;
-use crate::credentials::with_credentials;
+use crate::credentials;
 use crate::dev;
 use crate::error::{Context, Error, Result};
 use crate::front;
@@ -13,7 +13,6 @@ use crate::trial::upper_layers;
 use caddis_sys::MountAttr;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::mount::MountAttrFlags;
-use rustix::thread::CapabilitySet;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -70,9 +69,8 @@ fn open(path: &Path, directory: bool) -> Option<OwnedFd> {
 }
 
 fn as_user<T>(identity: &Identity, action: impl FnOnce() -> T) -> Result<T> {
-    let Identity { uid, gid, .. } = *identity;
-    with_credentials(uid, gid, CapabilitySet::empty(), || Ok(action()))
-        .doing("take the ids of", || format!("user {uid}"))
+    credentials::as_user(identity, || Ok(action()))
+        .doing("take the ids of", || format!("user {}", identity.uid))
 }
 
 /// A file system of the base as the environment sees it.

@@ -5,7 +5,7 @@
 //! So places are looked up and made as container root, without any of root's capabilities over files (see
 //! [`View::places`]), and made only on file systems that are the view's own.
 
-use crate::credentials::with_credentials;
+use crate::credentials::{as_container_root, as_user};
 use crate::error::{Context, Result};
 use crate::identity::Identity;
 use crate::layers::attach;
@@ -66,8 +66,7 @@ impl<'a> View<'a> {
 
     /// Runs `action` as container root, with no capability but the one to mount.
     pub(crate) fn places<T>(identity: &Identity, action: impl FnOnce() -> Result<T>) -> Result<T> {
-        let (uid, gid) = (identity.host_uid(0), identity.host_gid(0));
-        let done = with_credentials(uid, gid, CapabilitySet::SYS_ADMIN, || Ok(action()));
+        let done = as_container_root(identity, CapabilitySet::SYS_ADMIN, || Ok(action()));
         done.doing("take the ids of", || "container root")?
     }
 
@@ -102,10 +101,7 @@ impl<'a> View<'a> {
     fn find(&self, path: &Path) -> std::result::Result<OwnedFd, Errno> {
         let open = || self.open(path, OFlags::empty());
         match open() {
-            Err(Errno::ACCESS) => {
-                let Identity { uid, gid, .. } = self.identity;
-                with_credentials(uid, gid, CapabilitySet::empty(), open)
-            }
+            Err(Errno::ACCESS) => as_user(&self.identity, open),
             other => other,
         }
     }

@@ -8,8 +8,8 @@ use crate::tree;
 use crate::trial::TRY;
 use caddis_policy::EnvName;
 use rustix::fs::{
-    AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Timestamps, chmodat,
-    chownat, flock, fstat, mkdirat, open, openat, openat2, renameat_with, statat, utimensat,
+    AtFlags, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Timestamps, chmodat, chownat,
+    flock, fstat, mkdirat, open, openat, openat2, renameat_with, statat, utimensat,
 };
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
@@ -325,20 +325,9 @@ pub(crate) fn layer_names(at: &Path) -> (String, String) {
 
 /// The names of a directory's entries, those that are text.
 pub fn entries(directory: impl AsFd) -> Result<Vec<String>> {
-    let list = || -> std::result::Result<Vec<String>, Errno> {
-        let mut names = Vec::new();
-        for entry in Dir::read_from(directory)? {
-            let entry = entry?;
-            if let Ok(name) = entry.file_name().to_str()
-                && name != "."
-                && name != ".."
-            {
-                names.push(name.to_owned());
-            }
-        }
-        Ok(names)
-    };
-    list().doing("list", || "a directory")
+    let names = tree::names(directory).doing("list", || "a directory")?;
+    let text = |(name, _): (CString, _)| name.into_string().ok();
+    Ok(names.into_iter().filter_map(text).collect())
 }
 
 /// Names that were read from a directory, or checked, hold no NUL.

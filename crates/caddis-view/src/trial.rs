@@ -3,6 +3,7 @@
 //! whatever takes the environment away or replaces it takes the try along.
 
 use crate::error::{Context, Error, Result};
+use crate::marks::PREFIX;
 use crate::packages;
 use crate::store::{
     Environments, REMOVED, c_name, layer_directories, layer_names, missing, root_directory,
@@ -140,7 +141,7 @@ pub(crate) fn upper_layers(environment: impl AsFd, at: &Path, trial: bool) -> Re
 
 /// Not overlayfs' own.
 fn is_users(attribute: &std::ffi::CStr) -> bool {
-    !attribute.to_bytes().starts_with(b"trusted.overlay.")
+    !attribute.to_bytes().starts_with(PREFIX)
 }
 
 /// There is nothing to decide on.

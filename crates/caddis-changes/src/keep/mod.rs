@@ -6,9 +6,10 @@
 mod origin;
 mod place;
 
-use crate::layer::{is_whiteout, marks, open_directory};
-use caddis_view::error::Context;
+use caddis_view::error::{Context, shown};
+use caddis_view::marks::{OPAQUE, ORIGIN, REDIRECT, is_whiteout, marks};
 use caddis_view::store::{WORK, entries};
+use caddis_view::tree::open_directory;
 use caddis_view::{Result, tree, trial};
 use place::Place;
 use rustix::fs::{AtFlags, FileType, Mode, XattrFlags, fsetxattr, linkat, mkdirat, statat};
@@ -19,14 +20,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::rc::Rc;
-
-/// Overlayfs' attribute of a directory through which nothing below shows.
-const OPAQUE: &CStr = c"trusted.overlay.opaque";
-/// Overlayfs' attribute of a directory that lies elsewhere in the layers below.
-const REDIRECT: &CStr = c"trusted.overlay.redirect";
-/// Overlayfs' attribute that says which file of a lower layer this was copied from: the environment's own, which is
-/// none any more.
-const ORIGIN: &CStr = c"trusted.overlay.origin";
 
 /// Fills `target`, which is empty, with the environment as its try has left it.
 pub fn merged(environment: &OwnedFd, from_try: &OwnedFd, target: &OwnedFd) -> Result<()> {
@@ -44,8 +37,8 @@ pub fn merged(environment: &OwnedFd, from_try: &OwnedFd, target: &OwnedFd) -> Re
         } else if entry.ends_with(WORK) {
             mkdirat(target, &entry, Mode::RWXU).doing("create", || &entry)?;
         } else {
-            let root = Rc::new(duplicate(environment)?);
-            let to = Rc::new(duplicate(target)?);
+            let root = Rc::new(tree::duplicate(environment)?);
+            let to = Rc::new(tree::duplicate(target)?);
             Merge::default().run(vec![Job::As(root, to, name_of(&entry))])?;
         }
     }
@@ -213,15 +206,7 @@ fn make_directory(parent: &OwnedFd, name: &CStr) -> Result<OwnedFd> {
     open_directory(parent, name).doing("open", || shown(name))
 }
 
-fn duplicate(directory: &OwnedFd) -> Result<OwnedFd> {
-    rustix::io::fcntl_dupfd_cloexec(directory, 3).doing("dup", || "a descriptor")
-}
-
 /// Names that were read from a directory hold no NUL.
 fn name_of(entry: &str) -> CString {
     CString::new(entry).unwrap_or_default()
-}
-
-fn shown(name: &CStr) -> String {
-    name.to_string_lossy().into_owned()
 }

@@ -1,9 +1,10 @@
 //! When a user's copy of a file of the base was taken: a try that only changes an attribute of the copy copies it
 //! once more, and the copy's own time of birth would say that it is younger than what the base has become meanwhile.
 
-use super::{ORIGIN, shown};
 use caddis_view::Result;
-use caddis_view::error::Context;
+use caddis_view::error::{Context, shown};
+use caddis_view::marks::ORIGIN;
+use caddis_view::tree::TAKEN;
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, StatxFlags, XattrFlags, fgetxattr, fsetxattr, fstat, openat,
     statx,
@@ -11,9 +12,6 @@ use rustix::fs::{
 use rustix::io::Errno;
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
-
-/// When the user's copy was taken, in nanoseconds since 1970, where its time of birth does not say.
-const TAKEN: &CStr = c"trusted.caddis.taken";
 
 /// Has the file `name` of a try remember when the environment's was taken, if it is a copy of that.
 pub(super) fn remember(

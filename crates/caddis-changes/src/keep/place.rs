@@ -1,9 +1,10 @@
 //! Where a directory of a try is found in its environment: as the kernel looks for it, through opaque directories
 //! and redirects.
 
-use crate::layer::{Marks, Redirect, marks, open_directory};
 use caddis_view::Result;
 use caddis_view::error::Context;
+use caddis_view::marks::{Marks, Redirect, marks};
+use caddis_view::tree::open_directory;
 use rustix::io::Errno;
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::OwnedFd;

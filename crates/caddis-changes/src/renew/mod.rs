@@ -13,7 +13,7 @@ mod mark;
 mod swap;
 mod upper;
 
-use caddis_view::credentials::with_credentials;
+use caddis_view::credentials::{as_container_root, as_user};
 use caddis_view::error::Context;
 use caddis_view::held::{Held, Layers};
 use caddis_view::refresh::Overlays;
@@ -177,8 +177,7 @@ impl<'a> Renewal<'a> {
             | CapabilitySet::FSETID
             // For the mark.
             | CapabilitySet::SYS_ADMIN;
-        let (uid, gid) = (self.identity.host_uid(0), self.identity.host_gid(0));
-        with_credentials(uid, gid, kept, action)
+        as_container_root(self.identity, kept, action)
     }
 
     /// The directory of the environment's overlay that a name is in. `None`: there is none, or it is on a file system
@@ -207,7 +206,6 @@ impl<'a> Renewal<'a> {
 
     /// Looks at the base as the user could.
     fn base(&self, path: &Path) -> Result<Base> {
-        let Identity { uid, gid, .. } = *self.identity;
         let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         let open = |flags| openat2(CWD, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve);
         let look = || {
@@ -228,7 +226,7 @@ impl<'a> Renewal<'a> {
                 _ => Ok(Base::Other),
             }
         };
-        match with_credentials(uid, gid, CapabilitySet::empty(), look) {
+        match as_user(self.identity, look) {
             // What the user cannot read any more is lost to the environment, too.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => Ok(Base::Nothing),
             Err(Errno::LOOP | Errno::AGAIN) => Ok(Base::Other),

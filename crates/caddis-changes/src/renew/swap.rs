@@ -4,10 +4,10 @@ use super::list::Kind;
 use super::mark::Mark;
 use caddis_view::Identity;
 use caddis_view::held::RENEWED;
-use caddis_view::tree::copy_data;
+use caddis_view::tree::{copy_data, times};
 use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, Uid, fchmod, fchown,
-    fstat, futimens, openat, renameat_with, statat, symlinkat, unlinkat,
+    AtFlags, Gid, Mode, OFlags, RenameFlags, Stat, Uid, fchmod, fchown, fstat, futimens, openat,
+    renameat_with, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use std::ffi::{CString, OsStr, OsString};
@@ -123,17 +123,7 @@ fn make_file(
         let group = Gid::from_raw(identity.host_gid(base.st_gid));
         fchown(&file, Some(owner), Some(group))?;
         fchmod(&file, Mode::from_raw_mode(base.st_mode))?;
-        let time = |seconds, nanoseconds: u64| Timespec {
-            tv_sec: seconds,
-            tv_nsec: nanoseconds.cast_signed(),
-        };
-        futimens(
-            &file,
-            &Timestamps {
-                last_access: time(base.st_atime, base.st_atime_nsec),
-                last_modification: time(base.st_mtime, base.st_mtime_nsec),
-            },
-        )?;
+        futimens(&file, &times(base))?;
         Mark::new(base, &fstat(&file)?).set(&file)
     })();
     if made.is_err() {

@@ -3,10 +3,11 @@
 use super::list::{Entry, Kind};
 use super::mark::Mark;
 use super::swap::beside;
-use crate::layer::{is_whiteout, marks, open_directory};
 use caddis_view::Result;
 use caddis_view::error::Context;
+use caddis_view::marks::{is_whiteout, marks};
 use caddis_view::plan::upper_name;
+use caddis_view::tree::open_directory;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, unlinkat};
 use rustix::io::Errno;
 use std::ffi::{CString, OsStr};

@@ -1,14 +1,13 @@
 //! What lies below the changes: the base as its user may see it, under veil and front.
 
 use super::uppers::Upper;
-use crate::layer::is_whiteout;
 use caddis_policy::View;
 use caddis_view::Identity;
-use caddis_view::credentials::with_credentials;
+use caddis_view::credentials::as_user;
+use caddis_view::marks::{OPAQUE, is_whiteout};
 use caddis_view::mountinfo::Mount;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
 use rustix::io::Errno;
-use rustix::thread::CapabilitySet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -128,14 +127,6 @@ impl<'a> Below<'a> {
     }
 }
 
-/// Runs `action` with the user's own rights and no more.
-pub(super) fn as_user<T>(
-    identity: &Identity,
-    action: impl FnOnce() -> Result<T, Errno>,
-) -> Result<T, Errno> {
-    with_credentials(identity.uid, identity.gid, CapabilitySet::empty(), action)
-}
-
 fn open(top: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
     let path = if path == Path::new("") {
         Path::new(".")
@@ -163,7 +154,7 @@ fn is_opaque(directory: &OwnedFd) -> bool {
     let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
     let mut value = [0_u8; 1];
     matches!(
-        rustix::fs::getxattr(path, c"trusted.overlay.opaque", &mut value[..]),
+        rustix::fs::getxattr(path, OPAQUE, &mut value[..]),
         Ok(1) if value == *b"y"
     )
 }

@@ -5,7 +5,7 @@
 //! environment's own.
 
 use super::uppers::Upper;
-use caddis_view::credentials::with_credentials;
+use caddis_view::credentials::as_container_root;
 use caddis_view::error::Context;
 use caddis_view::refresh::Overlays;
 use caddis_view::{Error, Identity, Instance, Result};
@@ -82,12 +82,7 @@ impl<'a> Overlay<'a> {
             | CapabilitySet::FOWNER
             // For the mark.
             | CapabilitySet::SYS_ADMIN;
-        with_credentials(
-            self.identity.host_uid(0),
-            self.identity.host_gid(0),
-            rights,
-            action,
-        )
+        as_container_root(self.identity, rights, action)
     }
 
     fn open(&self, path: &Path, more: OFlags) -> std::result::Result<OwnedFd, Errno> {

@@ -9,8 +9,9 @@ use super::substitute::{self, copy_attributes, open_path};
 use super::{Outcome, State};
 use caddis_view::error::Context;
 use caddis_view::refresh::Overlays;
+use caddis_view::tree::times;
 use caddis_view::{Error, Instance, Result};
-use rustix::fs::{AtFlags, Timespec, XattrFlags, fstat, removexattr, setxattr, statat};
+use rustix::fs::{AtFlags, XattrFlags, fstat, removexattr, setxattr, statat};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
@@ -250,10 +251,7 @@ impl Running<'_> {
         copy_attributes(self.below.identity(), &base, &own)
             .doing("give back the attributes of", object)?;
         let stat = fstat(&base).doing("stat", object)?;
-        let modified = Timespec {
-            tv_sec: stat.st_mtime,
-            tv_nsec: i64::try_from(stat.st_mtime_nsec).unwrap_or(0),
-        };
+        let modified = times(&stat).last_modification;
         match self.overlay.read_attributes_again(&step.path, modified) {
             // Covered by a mount.
             Ok(()) | Err(Errno::XDEV) => Ok(State::Done),

@@ -5,9 +5,8 @@ use super::plan::{Layer, open_beneath, split};
 use super::stash::Stash;
 use super::substitute::copy_attributes;
 use super::{Outcome, State};
-use caddis_view::Result;
 use caddis_view::error::Context;
-use rustix::fs::Dir;
+use caddis_view::{Result, tree};
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -25,7 +24,7 @@ pub(super) fn carry_out(
         for path in layer.paths.iter().filter(changed) {
             let object = || layer.shown(path).display().to_string();
             if path == Path::new("") {
-                for name in names(&top).doing("list", object)? {
+                for (name, _) in tree::names(&top).doing("list", object)? {
                     give_up(&stash, &top, &name)?;
                 }
                 let below = Below::new(ground, &layer.upper).doing("open", object)?;
@@ -54,15 +53,4 @@ fn give_up(stash: &Stash, parent: &OwnedFd, name: &CString) -> Result<()> {
         Some(aside) => stash.discard(&aside),
         None => Ok(()),
     }
-}
-
-fn names(directory: &OwnedFd) -> std::result::Result<Vec<CString>, rustix::io::Errno> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(directory)? {
-        let name = entry?.file_name().to_owned();
-        if name.as_c_str() != c"." && name.as_c_str() != c".." {
-            names.push(name);
-        }
-    }
-    Ok(names)
 }

@@ -1,12 +1,13 @@
 //! The base's version as something that can be put in the place of the user's: a directory that shows the base's, or
 //! a copy of a file. Made underneath, with the numbers that both have on disk; read with the user's own rights.
 
-use super::below::as_user;
 use caddis_view::Identity;
+use caddis_view::credentials::as_user;
+use caddis_view::marks::REDIRECT;
+use caddis_view::tree::times;
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, XattrFlags, chmodat,
-    chownat, fstat, getxattr, listxattr, mkdirat, openat, readlinkat, removexattr, seek, setxattr,
-    symlinkat, utimensat,
+    AtFlags, FileType, Mode, OFlags, SeekFrom, Stat, XattrFlags, chmodat, chownat, fstat, getxattr,
+    listxattr, mkdirat, openat, readlinkat, removexattr, seek, setxattr, symlinkat, utimensat,
 };
 use rustix::io::{Errno, pwrite, read};
 use rustix::process::{Gid, Uid};
@@ -27,9 +28,6 @@ pub(super) fn directory(
     copy_attributes(identity, base, &made)?;
     setxattr(path(&made), REDIRECT, of.to_bytes(), XattrFlags::empty())
 }
-
-/// What leads a directory to the layers below; see "redirect_dir" in the kernel's documentation of overlayfs.
-const REDIRECT: &CStr = c"trusted.overlay.redirect";
 
 /// Once it has its own name, it needs to be led no more.
 pub(super) fn settle(parent: &OwnedFd, name: &CStr) -> Result<(), Errno> {
@@ -121,15 +119,12 @@ pub(super) fn copy_attributes(
             }
         }
     }
-    let time = |seconds, nanoseconds| Timespec {
-        tv_sec: seconds,
-        tv_nsec: i64::try_from(nanoseconds).unwrap_or(0),
-    };
-    let times = Timestamps {
-        last_access: time(stat.st_atime, stat.st_atime_nsec),
-        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
-    };
-    utimensat(rustix::fs::CWD, path(target), &times, AtFlags::empty())
+    utimensat(
+        rustix::fs::CWD,
+        path(target),
+        &times(&stat),
+        AtFlags::empty(),
+    )
 }
 
 /// Whether owner, mode and extended attributes are the same. Times change with what is in a directory.

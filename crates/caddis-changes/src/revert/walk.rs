@@ -5,9 +5,9 @@ use super::below::{Below, Look};
 use super::plan::{Change, Kind, Step, is_directory, open_beneath, shown, split};
 use super::substitute::same_attributes;
 use super::uppers::Upper;
-use crate::layer::{Marks, Redirect, is_whiteout, marks};
 use caddis_view::error::Context;
-use caddis_view::{Error, Result};
+use caddis_view::marks::{Marks, Redirect, is_whiteout, marks};
+use caddis_view::{Error, Result, tree};
 use rustix::fs::{AtFlags, Dir, FileType, Stat, statat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -165,8 +165,8 @@ impl<'a> Walk<'a> {
                 Err(errno) => return Err(errno).doing("open", object),
             };
             self.attributes(&path, &directory, &standing)?;
-            for name in names(&directory).doing("list", object)? {
-                let at = path.join(&name);
+            for (name, _) in tree::names(&directory).doing("list", object)? {
+                let at = path.join(OsStr::from_bytes(name.to_bytes()));
                 let stat = match statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
                     Ok(stat) => stat,
                     Err(Errno::NOENT) => continue,
@@ -287,18 +287,6 @@ impl<'a> Walk<'a> {
 
 fn kind_of(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
-}
-
-fn names(directory: &OwnedFd) -> std::result::Result<Vec<std::ffi::OsString>, Errno> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(directory)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            names.push(OsStr::from_bytes(name).to_owned());
-        }
-    }
-    Ok(names)
 }
 
 /// How many files are in a tree of the user's. What is nested deeper than a path can be long is not counted.

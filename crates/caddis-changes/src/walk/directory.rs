@@ -2,11 +2,12 @@
 
 use super::{Next, Outcome, Pair, Walk};
 use crate::change::What;
-use crate::entry::{Entry, shown};
-use crate::layer::{Marks, Redirect, marks, open_directory};
+use crate::entry::Entry;
 use crate::selection::Wanted;
 use crate::trail::{Below, Step, open_below, open_below_path};
-use caddis_view::error::{Context, Result};
+use caddis_view::error::{Context, Result, shown};
+use caddis_view::marks::{Marks, Redirect, marks};
+use caddis_view::tree::open_directory;
 use rustix::io::Errno;
 use std::ffi::{CString, OsStr};
 use std::os::fd::OwnedFd;

@@ -1,6 +1,7 @@
 //! The names in a directory.
 
-use rustix::fs::{Dir, Mode, OFlags, openat};
+use caddis_view::tree;
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -24,12 +25,6 @@ pub(super) fn list(upper: &OwnedFd, below: Option<&OwnedFd>) -> Result<Vec<CStri
 }
 
 fn collect(directory: impl AsFd, names: &mut Vec<CString>) -> Result<(), Errno> {
-    for entry in Dir::read_from(directory)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name != c"." && name != c".." {
-            names.push(name.to_owned());
-        }
-    }
+    names.extend(tree::names(directory)?.into_iter().map(|(name, _)| name));
     Ok(())
 }

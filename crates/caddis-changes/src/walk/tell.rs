@@ -3,8 +3,8 @@
 use super::{Outcome, Pair, Walk};
 use crate::attributes::Attributes;
 use crate::change::{Change, What};
-use crate::entry::{Entry, Name, Time, shown};
-use caddis_view::error::Context;
+use crate::entry::{Entry, Name, Time};
+use caddis_view::error::{Context, shown};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use std::ffi::OsStr;

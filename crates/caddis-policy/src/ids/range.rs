@@ -14,6 +14,24 @@ pub struct IdRange {
     pub gid_start: u32,
 }
 
+impl IdRange {
+    /// The inner number of the host's user `uid`; `None`: the range does not have it.
+    #[must_use]
+    pub fn inner_uid(&self, uid: u32) -> Option<u32> {
+        inner(uid, self.uid_start)
+    }
+
+    /// The inner number of the host's group `gid`; `None`: the range does not have it.
+    #[must_use]
+    pub fn inner_gid(&self, gid: u32) -> Option<u32> {
+        inner(gid, self.gid_start)
+    }
+}
+
+fn inner(id: u32, start: u32) -> Option<u32> {
+    id.checked_sub(start).filter(|inner| *inner < RANGE)
+}
+
 /// Why there is no range for a user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RangeError {

@@ -2,11 +2,12 @@
 
 use super::{FILES, INFO, LIBRARY, MOST_NAMES, TRIGGERS, UNFINISHED};
 use crate::error::{Context, Result};
+use crate::marks::marks;
 use crate::plan::upper_name;
 use caddis_packages::{Entry, STATUS};
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags, fgetxattr, fstat,
-    openat2, statat, statx,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags, fstat, openat2,
+    statat, statx,
 };
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
@@ -195,10 +196,6 @@ fn list(dpkg: &OwnedFd, path: &str) -> Result<(bool, BTreeMap<Vec<u8>, Entry>)> 
 }
 
 fn is_opaque(directory: impl AsFd) -> Result<bool> {
-    let mut value = [0; 8];
-    match fgetxattr(directory, c"trusted.overlay.opaque", &mut value[..]) {
-        Ok(length) => Ok(value.get(..length) == Some(b"y")),
-        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => Ok(false),
-        Err(errno) => Err(errno).doing("read the attributes of", || "the environment's changes"),
-    }
+    let marks = marks(directory).doing("read the attributes of", || "the environment's changes")?;
+    Ok(marks.opaque)
 }

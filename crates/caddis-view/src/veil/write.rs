@@ -2,6 +2,7 @@
 
 use super::{Entry, Twin, VeilPlan};
 use crate::error::{Context, Result, write_all};
+use crate::marks::OPAQUE;
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, XattrFlags, chmodat, chownat, fchmod, fchown, fsetxattr,
     mkdirat, mknodat, openat,
@@ -51,14 +52,9 @@ fn one(top: &OwnedFd, path: &Path, entry: &Entry) -> Result<()> {
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let directory =
                     openat(top, path, flags, Mode::empty()).doing("open", || path.display())?;
-                fsetxattr(
-                    &directory,
-                    c"trusted.overlay.opaque",
-                    b"y",
-                    XattrFlags::empty(),
-                )
-                .doing("set trusted.overlay.opaque on", || path.display())
-                .map_err(|error| error.hint(NEEDS_LOCAL))?;
+                fsetxattr(&directory, OPAQUE, b"y", XattrFlags::empty())
+                    .doing("set trusted.overlay.opaque on", || path.display())
+                    .map_err(|error| error.hint(NEEDS_LOCAL))?;
             }
         }
     }

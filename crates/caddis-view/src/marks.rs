@@ -1,12 +1,24 @@
-//! An entry of an upper layer, as overlayfs reads it; see "whiteouts and opaque directories" in the kernel's
+//! What overlayfs marks its layers with; see "whiteouts and opaque directories" in the kernel's
 //! documentation of overlayfs.
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fgetxattr, openat2};
+use rustix::fs::{FileType, Stat, fgetxattr};
 use rustix::io::Errno;
 use std::ffi::{CStr, OsStr, OsString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+
+/// What the names of all of its attributes begin with.
+pub(crate) const PREFIX: &[u8] = b"trusted.overlay.";
+
+/// The attribute of a directory through which nothing of the layers below shows, if it is "y".
+pub const OPAQUE: &CStr = c"trusted.overlay.opaque";
+
+/// The attribute of a directory that has another name in the layers below; see "redirect_dir".
+pub const REDIRECT: &CStr = c"trusted.overlay.redirect";
+
+/// The attribute that says which file of a lower layer this was copied from.
+pub const ORIGIN: &CStr = c"trusted.overlay.origin";
 
 /// The directory's own attributes of overlayfs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,24 +41,19 @@ pub enum Redirect {
 /// A character device with the number 0/0: there is nothing of that name, whatever lies below.
 #[must_use]
 pub fn is_whiteout(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
+    is_whiteout_device(FileType::from_raw_mode(stat.st_mode), stat.st_rdev)
 }
 
-/// Opens the directory `name` inside `parent`: not a link, not a mount point.
-pub fn open_directory(parent: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
-    openat2(
-        parent,
-        name,
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV,
-    )
+/// The same, of a file of that type and device number.
+#[must_use]
+pub fn is_whiteout_device(kind: FileType, device: u64) -> bool {
+    kind == FileType::CharacterDevice && device == 0
 }
 
 /// Reads the marks of a directory of an upper layer. Takes `CAP_SYS_ADMIN`.
 pub fn marks(directory: impl AsFd) -> Result<Marks, Errno> {
-    let opaque = attribute(&directory, c"trusted.overlay.opaque")?;
-    let redirect = attribute(&directory, c"trusted.overlay.redirect")?;
+    let opaque = attribute(&directory, OPAQUE)?;
+    let redirect = attribute(&directory, REDIRECT)?;
     Ok(Marks {
         opaque: opaque.is_some_and(|value| value == b"y"),
         redirect: redirect.map(|value| Redirect::parse(&value)),
