@@ -2,7 +2,7 @@
 //! how two of them differ.
 //!
 //! A user's first package copies the base's `status` as a whole, and from then on the administrator's packages are
-//! missing in it although their files are there. [`plan`] brings both together from what the base was then, what it is
+//! missing in it although their files are there. [`plan()`] brings both together from what the base was then, what it is
 //! now and what the user made of it. All of it is pure: bytes in, bytes out. The user's files may hold anything.
 
 #![forbid(unsafe_code)]

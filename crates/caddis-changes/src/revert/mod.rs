@@ -1,9 +1,9 @@
 //! `revert`: gives up the user's own version of a path, so that the base's is seen at once.
 //!
-//! [`uppers`] finds the changes that a path belongs to, [`plan`] reads them and says what is to be given up, as data.
-//! Without an instance one rename in the upper layer is all that a path takes ([`stopped`]). Under a running one
-//! ([`running`]) a name is changed underneath only where overlayfs then looks it up anew; what a process holds on to
-//! is replaced through the environment's overlay. Whatever is given up is first put aside in the [`stash`], from
+//! `uppers` finds the changes that a path belongs to, `plan` reads them and says what is to be given up, as data.
+//! Without an instance one rename in the upper layer is all that a path takes (`stopped`). Under a running one
+//! (`running`) a name is changed underneath only where overlayfs then looks it up anew; what a process holds on to
+//! is replaced through the environment's overlay. Whatever is given up is first put aside in the `stash`, from
 //! where it can come back. So at each moment each path shows the old or the new, also after a `kill -9`.
 //!
 //! The user is root in the environment and changes all of it meanwhile: nothing is found by a path of the host's,

@@ -2,12 +2,12 @@
 //!
 //! A user's first `apt-get install` copies `/var/lib/dpkg/status` into the environment's changes, and from then on the
 //! administrator's packages are missing in it although their files are there. So root keeps copies of the base's
-//! database ([`snapshot`]), each environment remembers which of them it was last in step with ([`record`]), and when
+//! database (`snapshot`), each environment remembers which of them it was last in step with (`record`), and when
 //! that is no longer the newest one, both are merged ([`caddis_packages::plan`]): at a start, before the first command,
 //! or by `caddis admin refresh` in an environment that runs.
 //!
 //! What the user made of the database is read by nobody but a child that has joined the instance as container root
-//! ([`inside`]), which can do nothing that the user could not do. Root looks at names only ([`layer`]).
+//! (`inside`), which can do nothing that the user could not do. Root looks at names only (`layer`).
 
 mod due;
 mod inside;
