@@ -5,6 +5,7 @@
 #![allow(clippy::panic)]
 
 pub mod attack;
+pub mod packages;
 
 mod script;
 mod state;
