@@ -7,17 +7,22 @@
 pub mod attack;
 pub mod packages;
 
+mod install;
 mod script;
 mod state;
 mod told;
 mod untouched;
 
+pub use install::make;
 pub use script::strict;
 pub use state::State;
 pub use told::{NothingLeft, Told};
 pub use untouched::Untouched;
 
 use caddis_lab::{Host, HostChild, HostCommand, Output};
+
+/// The setuid helper, as it is installed.
+pub const HELPER: &str = "/usr/local/libexec/caddis/caddis-helper";
 
 /// Commands in a user's environment, as the user would type them.
 pub trait Environments {

@@ -1,12 +1,10 @@
 //! Two who install packages: the administrator on the host, and alice in her environment.
 
-use crate::Environments;
+use crate::{Environments, HELPER};
 use caddis_lab::{Host, HostChild};
 
 /// Where alice's changes of dpkg's directory are.
 pub const UPPER: &str = "/var/lib/caddis/env/1000/default/@/var/lib/dpkg";
-/// The setuid helper, as it is installed.
-pub const HELPER: &str = "/usr/local/libexec/caddis/caddis-helper";
 
 /// A host with packages of the test's own beside those of the repository: `p` and `q`, in three versions.
 pub fn host() -> Host {

@@ -2,9 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, RootKind};
-use caddis_tests::{Environments, State};
-
-const HELPER: &str = "/usr/local/libexec/caddis/caddis-helper";
+use caddis_tests::{Environments, HELPER, State};
 
 /// What doctor says to alice, and that it finds a fault; the line about `topic`.
 fn fault(host: &Host, topic: &str) -> String {

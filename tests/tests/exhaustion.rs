@@ -4,9 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, Output};
-use caddis_tests::{Environments, NothingLeft, State, Told};
+use caddis_tests::{Environments, HELPER, NothingLeft, State, Told};
 
-const HELPER: &str = "/usr/local/libexec/caddis/caddis-helper";
 const LAUNCH: &str = "/usr/local/bin/launch";
 
 /// The two ways to a session: straight to the setuid program, and as everybody does it.

@@ -2,10 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::Host;
-use caddis_tests::{Environments, State};
+use caddis_tests::{Environments, HELPER, State};
 use std::time::Duration;
-
-const HELPER: &str = "/usr/local/libexec/caddis/caddis-helper";
 
 /// A parent that never looks after its children keeps the dead ones in the environment's pid namespace.
 #[test]

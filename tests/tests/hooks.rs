@@ -2,8 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::Host;
-use caddis_tests::{Environments, State};
-use std::process::Command;
+use caddis_tests::{Environments, State, make};
 
 const HOOKS: &str = "/etc/apt/apt.conf.d/90caddis /etc/dpkg/dpkg.cfg.d/caddis";
 /// How many environments run.
@@ -130,7 +129,7 @@ fn hooks_are_installed_where_a_package_manager_looks_for_them() {
         "/etc/dnf/plugins/post-transaction-actions.d /etc/dnf/libdnf5-plugins/actions.d";
     let find = "cd /etc; find apt dpkg dnf -name '*caddis*' | LC_ALL=C sort";
     host.sh("root", &format!("mkdir -p {directories}")).ok();
-    make(&host, "install");
+    make(&host, "install", &[]);
     assert_eq!(
         host.sh("root", find).ok().stdout,
         "apt/apt.conf.d/90caddis\ndnf/libdnf5-plugins/actions.d/caddis.actions\n\
@@ -157,28 +156,7 @@ fn hooks_are_installed_where_a_package_manager_looks_for_them() {
         service.contains("\nExecStart=/usr/local/bin/caddis admin watch\n"),
         "{service}"
     );
-    make(&host, "uninstall");
+    make(&host, "uninstall", &[]);
     assert_eq!(host.sh("root", find).ok().stdout, "");
     assert!(!host.exists("/usr/local/lib/systemd/system/caddis-watch.service"));
-}
-
-/// `make TARGET DESTDIR=<the host's root>`.
-fn make(host: &Host, target: &str) {
-    let output = Command::new("make")
-        .args([
-            "-C",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/.."),
-            target,
-            "BUILD=no",
-        ])
-        .arg(format!(
-            "BIN_DIR={}",
-            std::env::var("CADDIS_LAB_BIN").unwrap()
-        ))
-        .arg(format!("DESTDIR={}", host.root_path().display()))
-        .env_remove("MAKEFLAGS")
-        .env_remove("MAKELEVEL")
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
 }

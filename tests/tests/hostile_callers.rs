@@ -3,9 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, Output};
-use caddis_tests::{Environments, State};
+use caddis_tests::{Environments, HELPER, State};
 
-const HELPER: &str = "/usr/local/libexec/caddis/caddis-helper";
 const LAUNCH: &str = "/usr/local/bin/launch";
 
 fn host() -> Host {

@@ -2,36 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::Host;
-use caddis_tests::{Environments, State};
-use std::process::Command;
+use caddis_tests::{Environments, HELPER, State, make};
 
-const HELPER: &str = "/usr/local/libexec/caddis/caddis-helper";
 const UNINSTALL: &str = "/srv/scripts/uninstall";
 /// What it reads.
 const PLACES: &str = "/srv/packaging/hooks/places";
 const POLICY: &str = "/etc/caddis/policy.toml";
-
-/// `make TARGET DESTDIR=<the host's root>`, as root.
-fn make(host: &Host, target: &str, more: &[&str]) {
-    let output = Command::new("make")
-        .args([
-            "-C",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/.."),
-            target,
-            "BUILD=no",
-        ])
-        .arg(format!(
-            "BIN_DIR={}",
-            std::env::var("CADDIS_LAB_BIN").unwrap()
-        ))
-        .arg(format!("DESTDIR={}", host.root_path().display()))
-        .args(more)
-        .env_remove("MAKEFLAGS")
-        .env_remove("MAKELEVEL")
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-}
 
 #[test]
 fn what_is_installed_and_with_which_rights() {

@@ -2,10 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, Output};
+use caddis_tests::HELPER;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-
-const HELPER: &str = "/usr/local/libexec/caddis/caddis-helper";
 
 /// The helper with these arguments, as alice; `@` stands for the name.
 fn helper(host: &Host, words: &[&str], name: &[u8]) -> Output {

@@ -1,10 +1,10 @@
 //! The administrator's packages and the user's are in one database, whoever installed what, and when.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use caddis_lab::{FileSystem, Host};
-use caddis_tests::Environments;
 use caddis_tests::packages::{
-    HELPER, UPPER, When, admin, alice, healthy, host, meanwhile, packages, told, with_packages,
+    UPPER, When, admin, alice, healthy, host, meanwhile, packages, told, with_packages,
 };
+use caddis_tests::{Environments, HELPER};
 
 #[test]
 fn what_the_administrator_installs_upgrades_removes_and_purges_is_in_the_users_database() {

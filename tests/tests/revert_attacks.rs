@@ -2,10 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, HostChild, Output};
-use caddis_tests::{Environments, State, Told, Untouched};
+use caddis_tests::{Environments, HELPER, State, Told, Untouched};
 use std::time::Duration;
-
-const HELPER: &str = "/usr/local/libexec/caddis/caddis-helper";
 
 fn session(host: &Host) -> HostChild {
     let mut session = host.session("alice", "echo ready; read -r end");

@@ -2,12 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, HostChild, Output};
-use caddis_tests::{Environments, NothingLeft, State, Told, Untouched};
+use caddis_tests::{Environments, HELPER, NothingLeft, State, Told, Untouched};
 use std::time::Duration;
 
 const HOLD: &str = "/usr/local/bin/hold";
 const SHAKE: &str = "/usr/local/bin/shake";
-const HELPER: &str = "/usr/local/libexec/caddis/caddis-helper";
 
 fn host() -> Host {
     let host = Host::start().unwrap();

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{FileSystem, Host, Output, Pty, eventually};
-use caddis_tests::{Environments, NothingLeft, State, Told};
+use caddis_tests::{Environments, HELPER, NothingLeft, State, Told};
 use std::time::Duration;
 
 /// `caddis try` with these words as alice.
@@ -51,8 +51,6 @@ fn interrupted(host: &Host, script: &str) {
     let command = format!("{HELPER} session --try --as root -- bash -c '{script}'; true");
     host.sh("alice", &command).ok();
 }
-
-const HELPER: &str = "/usr/local/libexec/caddis/caddis-helper";
 
 /// Alice's terminal, with a try on it that has ended.
 fn asked(host: &Host, script: &str) -> Pty {

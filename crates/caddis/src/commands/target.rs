@@ -36,12 +36,7 @@ impl Target {
             require_own_environments()?;
             return Ok(Call::new(verb));
         };
-        let account = Account::by_name(name)?.ok_or_else(|| {
-            Error::failed(format!(
-                "look up user {}: there is no such user",
-                name.display()
-            ))
-        })?;
+        let account = Account::existing(name, "look up")?;
         let groups = group::groups_of(&account)?;
         Ok(Call::new(verb)
             .option("--name", account.name)

@@ -32,12 +32,7 @@ impl Whom {
             };
             return account.map(Self::caller).transpose();
         };
-        let account = Account::by_name(name)?.ok_or_else(|| {
-            Error::failed(format!(
-                "check for user {}: there is no such user",
-                name.display()
-            ))
-        })?;
+        let account = Account::existing(name, "check for")?;
         match (uid, account.uid) {
             (_, own) if own == uid && uid != 0 => Self::caller(account).map(Some),
             (0, other) if other != 0 => {

@@ -94,12 +94,7 @@ fn resolve(request: &Request, caller: &Caller) -> Result<For, Error> {
             name.display()
         ))),
         Some(name) => {
-            let account = Account::by_name(name)?.ok_or_else(|| {
-                Error::failed(format!(
-                    "run for user {}: there is no such user",
-                    name.display()
-                ))
-            })?;
+            let account = Account::existing(name, "run for")?;
             if account.uid == 0 {
                 return Err(no_environment_of_its_own());
             }

@@ -58,6 +58,16 @@ impl Account {
             (named, _) => Ok(named),
         }
     }
+
+    /// The same, where it is an error if there is none; `operation` is what was wanted, as words before "user": "run for".
+    pub fn existing(name: &OsStr, operation: &str) -> Result<Self, Error> {
+        Self::by_name(name)?.ok_or_else(|| {
+            Error::failed(format!(
+                "{operation} user {}: there is no such user",
+                name.display()
+            ))
+        })
+    }
 }
 
 /// All the accounts that a text in the format of `passwd(5)` holds.

@@ -27,12 +27,7 @@ impl Scope {
         let Some(name) = &self.user else {
             return Ok(call.flag("--all", true));
         };
-        let account = Account::by_name(name)?.ok_or_else(|| {
-            Error::failed(format!(
-                "look up user {}: there is no such user",
-                name.display()
-            ))
-        })?;
+        let account = Account::existing(name, "look up")?;
         let groups = group::groups_of(&account)?;
         Ok(call.option("--for", for_value(account.uid, &groups)))
     }
