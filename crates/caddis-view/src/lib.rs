@@ -3,9 +3,13 @@
 //! A request walks through the files in this order: [`mountinfo`] (the host's mounts, as data),
 //! [`plan`] (what to build, as data), [`start`] (user namespace and process 1), `init` (process 1:
 //! builds through [`build`], then reaps), [`instance`] (what runs, and who may join), [`session`]
-//! (a command inside). [`store`] keeps environments on disk; [`below`] shows what they are without their changes.
+//! (a command inside).
 //!
-//! Everything but the first two needs root, and is for the setuid helper alone.
+//! Beside that way: [`store`] and [`trial`] keep environments on disk, [`tree`] and [`mod@marks`] are how their layers are
+//! handled there, [`below`] shows what they are without their changes; [`veil`], [`refresh`], [`held`] and [`packages`]
+//! keep the view up to date with the host.
+//!
+//! Everything but the first two needs root: it is for the setuid helper and for `caddis-admin` alone.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]

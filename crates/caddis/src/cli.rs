@@ -31,6 +31,7 @@ Examples:
   caddis root apt-get install -y cowsay    install a package in it
   caddis run -e project make -j8           run a command in another one
   caddis try --root apt-get upgrade        see what it does before it counts
+  caddis status                            what you have changed, and what was changed below since
   caddis list                              what you have, and how big it is
 
 Exit status: the command's own; 128+n if signal n ended it; 125 if Caddis failed;
@@ -46,12 +47,12 @@ pub enum Command {
     New(commands::new::New),
     List(commands::list::List),
     Remove(commands::remove::Remove),
+    Status(commands::status::StatusOf),
+    Diff(commands::diff::Diff),
     Revert(commands::revert::Revert),
     Ps(commands::ps::Ps),
     Stop(commands::stop::Stop),
     Config(commands::config::Config),
-    Diff(commands::diff::Diff),
-    Status(commands::status::StatusOf),
     Doctor(commands::doctor::Doctor),
     Admin(commands::admin::Admin),
     Generate(commands::generate::Generate),

@@ -70,11 +70,11 @@ const EXAMPLES: &str = "\
 On a terminal a pager is used: $CADDIS_PAGER, $PAGER, or less.
 
 Examples:
-  caddis diff
-  caddis diff /etc --patch
-  caddis diff -e project --stat
-  caddis diff --packages
-  caddis diff --name-only -z | xargs -0 ls -ld
+  caddis diff                                     all changes, a line each
+  caddis diff --patch /etc                        what differs in the files below /etc
+  caddis diff -e project --stat                   how many lines, in another environment
+  caddis diff --packages                          packages in place of files
+  caddis diff --name-only -z | xargs -0 ls -ld    paths for another program
   caddis diff --json | jq -r '.[] | select(.change == \"D\") | .path'";
 
 impl Diff {

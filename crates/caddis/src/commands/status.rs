@@ -10,7 +10,7 @@ use crate::helper::Changes;
 use crate::render::package_notes::Note;
 use crate::render::status::{Status, as_json, as_text};
 
-/// Show an environment at a glance: state, size, how much was changed, and what was changed below since
+/// Show an environment at a glance: state, size, changes, and what was changed below since
 ///
 /// A file of your own hides later changes of the administrator's to that file, security updates among them: such files
 /// are named.
@@ -29,9 +29,9 @@ pub struct StatusOf {
 
 const EXAMPLES: &str = "\
 Examples:
-  caddis status
-  caddis status -e project
-  caddis status --json | jq -r '.shadowed[].path'";
+  caddis status                                      your default environment
+  caddis status -e project                           another one
+  caddis status --json | jq -r '.shadowed[].path'    yours, and changed below since";
 
 impl StatusOf {
     /// Asks the helper, and shows what it says.

@@ -18,7 +18,7 @@ pub struct Target {
     #[arg(short, long, value_name = "ENV")]
     pub env: Option<OsString>,
 
-    /// This user's environment (root)
+    /// This user's environment (root only)
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub user: Option<OsString>,
 }

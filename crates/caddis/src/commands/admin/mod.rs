@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 
 use crate::error::Error;
 
-/// Look after everybody's environments (root)
+/// Look after everybody's environments (root only)
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true, disable_help_subcommand = true)]
 pub struct Admin {
@@ -37,6 +37,7 @@ Examples:
   caddis admin list                    all users' environments
   caddis admin sessions --stale        who still runs what an update has replaced
   caddis admin stop --user alice       end all that alice runs
+  caddis admin refresh                 show running environments what you have changed on the host
   caddis admin policy check            is /etc/caddis/policy.toml in order?";
 
 impl Admin {

@@ -11,8 +11,8 @@ use crate::session::is_inside;
 /// Take notice of changes to the host
 ///
 /// Makes every running environment see what was added, replaced, renamed or removed on the host, except where its user
-/// has a version of their own. Nothing inside is interrupted. The package managers' hooks run it after each
-/// transaction; run it after changes made by hand.
+/// has a version of their own, and brings their package databases together with the host's. Nothing inside is
+/// interrupted. The package managers' hooks run it after each transaction; run it after changes made by hand.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Refresh {
@@ -27,8 +27,8 @@ pub struct Refresh {
 
 const EXAMPLES: &str = "\
 Examples:
-  caddis admin refresh
-  caddis admin refresh --full
+  caddis admin refresh             after a change by hand
+  caddis admin refresh --full      if in doubt whether all of the change was noticed
   cp site.conf /etc/site.conf && caddis admin refresh --quiet";
 
 impl Refresh {

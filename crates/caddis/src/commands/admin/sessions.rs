@@ -28,9 +28,9 @@ pub struct Sessions {
 
 const EXAMPLES: &str = "\
 Examples:
-  caddis admin sessions
-  caddis admin sessions --stale
-  caddis admin sessions --stale --json | jq -r '.[] | select(.files[] | contains(\"libssl\")) | .uid' | sort -u";
+  caddis admin sessions            who is in which environment
+  caddis admin sessions --stale    who has to log in again after an update
+  caddis admin sessions --stale --json | jq -r '.[].files[]' | sort | uniq -c";
 
 impl Sessions {
     /// Asks and shows the answer.
