@@ -56,7 +56,7 @@ impl Status {
         }
         let skipped = |place: &&[u8]| change.path.starts_with(place);
         if let Some(when) = change.shadowed
-            && !NOT_CUSTOMISED.iter().any(|place| skipped(place))
+            && !NOT_CUSTOMISED.iter().any(skipped)
         {
             self.shadowed.push((change.path.clone(), when));
         }
