@@ -2,12 +2,13 @@
 
 use caddis_view::error::{Context, Result, shown};
 use caddis_view::marks::is_whiteout_device;
+use caddis_view::tree::path_of;
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, StatxFlags, StatxTimestamp, makedev, openat, statx,
 };
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// A point in time: seconds since 1970, and nanoseconds.
 pub type Time = (i64, u32);
@@ -97,7 +98,7 @@ impl Name<'_> {
     /// A path that leads to it for calls that take no directory. The last component is not followed by calls
     /// that do not follow links.
     pub(crate) fn path(&self) -> CString {
-        let mut path = format!("/proc/self/fd/{}", self.directory.as_raw_fd()).into_bytes();
+        let mut path = path_of(self.directory).into_bytes();
         path.push(b'/');
         // Of a directory itself: what is behind the kernel's link.
         path.extend(match self.name.to_bytes() {

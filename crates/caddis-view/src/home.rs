@@ -3,10 +3,10 @@
 
 use crate::credentials::as_user;
 use crate::identity::Identity;
+use crate::tree::path_of;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat2, readlinkat};
 use rustix::io::Errno;
 use std::ffi::OsString;
-use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -23,8 +23,7 @@ pub fn resolve(identity: &Identity, home: &Path) -> Result<PathBuf, Errno> {
     if fstat(&directory)?.st_uid != identity.uid {
         return Err(Errno::PERM);
     }
-    let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
-    let path = readlinkat(CWD, link, Vec::new())?.into_bytes();
+    let path = readlinkat(CWD, path_of(&directory), Vec::new())?.into_bytes();
     let path = PathBuf::from(OsString::from_vec(path));
     // There are directories of the user's among the kernel's files; these have places of their own in the view.
     if ["/dev", "/proc", "/sys"]

@@ -7,12 +7,13 @@ use caddis_sys::fanotify::{self, Directory};
 use caddis_sys::open_by_handle_at;
 use caddis_view::error::Context;
 use caddis_view::mountinfo;
+use caddis_view::tree::path_of;
 use caddis_view::{Error, Result};
 use rustix::fs::{CWD, Mode, OFlags, fstatvfs, openat, readlinkat};
 use rustix::io::Errno;
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -156,8 +157,7 @@ fn path_on(at: &Path, directory: Directory<'_>) -> std::result::Result<PathBuf, 
     let mount = open_directory(at)?;
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let found = open_by_handle_at(mount, directory.handle(), flags)?;
-    let link = format!("/proc/self/fd/{}", found.as_raw_fd());
-    let path = readlinkat(CWD, link, Vec::new())?;
+    let path = readlinkat(CWD, path_of(&found), Vec::new())?;
     Ok(PathBuf::from(OsStr::from_bytes(path.as_bytes())))
 }
 

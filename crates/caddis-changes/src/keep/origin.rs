@@ -4,14 +4,14 @@
 use caddis_view::Result;
 use caddis_view::error::{Context, shown};
 use caddis_view::marks::ORIGIN;
-use caddis_view::tree::TAKEN;
+use caddis_view::tree::{TAKEN, path_of};
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, StatxFlags, XattrFlags, fgetxattr, fsetxattr, fstat, openat,
     statx,
 };
 use rustix::io::Errno;
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// Has the file `name` of a try remember when the environment's was taken, if it is a copy of that.
 pub(super) fn remember(
@@ -54,8 +54,12 @@ fn regular(directory: &OwnedFd, name: &CStr) -> std::result::Result<Option<Owned
     if FileType::from_raw_mode(fstat(&found)?.st_mode) != FileType::RegularFile {
         return Ok(None);
     }
-    let path = format!("/proc/self/fd/{}", found.as_raw_fd());
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map(Some)
+    rustix::fs::open(
+        path_of(&found),
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .map(Some)
 }
 
 fn has(file: &OwnedFd, attribute: &CStr) -> std::result::Result<bool, Errno> {

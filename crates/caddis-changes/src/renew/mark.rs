@@ -1,9 +1,10 @@
 //! How a renewed file is told from the user's own: by an attribute that nobody inside can see or set, as long as the
 //! file is as it was made.
 
+use caddis_view::tree::path_of;
 use rustix::fs::{Stat, XattrFlags, getxattr, setxattr};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::str::FromStr;
 
 const NAME: &std::ffi::CStr = c"trusted.caddis.renewed";
@@ -42,13 +43,13 @@ impl Mark {
     /// Sets it on a file, which need not be open for writing.
     pub fn set(&self, file: impl AsFd) -> Result<(), Errno> {
         let value = self.to_string();
-        setxattr(path(file), NAME, value.as_bytes(), XattrFlags::empty())
+        setxattr(path_of(file), NAME, value.as_bytes(), XattrFlags::empty())
     }
 
     /// That of a file, which need not be open for reading.
     pub fn of(file: impl AsFd) -> Result<Option<Mark>, Errno> {
         let mut value = [0; 512];
-        match getxattr(path(file), NAME, &mut value[..]) {
+        match getxattr(path_of(file), NAME, &mut value[..]) {
             Ok(length) => Ok(std::str::from_utf8(&value[..length])
                 .ok()
                 .and_then(|text| text.parse().ok())),
@@ -56,11 +57,6 @@ impl Mark {
             Err(errno) => Err(errno),
         }
     }
-}
-
-/// Leads to the file itself, wherever it is.
-fn path(file: impl AsFd) -> String {
-    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
 }
 
 /// Which file: a change of its time of change is a change of the file.

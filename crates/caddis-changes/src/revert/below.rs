@@ -6,6 +6,7 @@ use caddis_view::Identity;
 use caddis_view::credentials::as_user;
 use caddis_view::marks::{OPAQUE, is_whiteout};
 use caddis_view::mountinfo::Mount;
+use caddis_view::tree::path_of;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
@@ -150,11 +151,9 @@ fn is_directory(stat: &Stat) -> bool {
 }
 
 fn is_opaque(directory: &OwnedFd) -> bool {
-    use std::os::fd::AsRawFd;
-    let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
     let mut value = [0_u8; 1];
     matches!(
-        rustix::fs::getxattr(path, OPAQUE, &mut value[..]),
+        rustix::fs::getxattr(path_of(directory), OPAQUE, &mut value[..]),
         Ok(1) if value == *b"y"
     )
 }

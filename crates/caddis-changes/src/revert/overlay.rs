@@ -8,6 +8,7 @@ use super::uppers::Upper;
 use caddis_view::credentials::as_container_root;
 use caddis_view::error::Context;
 use caddis_view::refresh::Overlays;
+use caddis_view::tree::path_of;
 use caddis_view::{Error, Identity, Instance, Result};
 use rustix::fs::{
     AtFlags, Mode, OFlags, RenameFlags, ResolveFlags, StatxFlags, Timespec, Timestamps, fstat,
@@ -101,7 +102,7 @@ impl<'a> Overlay<'a> {
         let look = || {
             let found = self.open(path, OFlags::empty())?;
             let mut value = [0_u8; 1];
-            match getxattr(super::substitute::path(&found), MARK, &mut value[..]) {
+            match getxattr(path_of(&found), MARK, &mut value[..]) {
                 Ok(_) | Err(Errno::RANGE) => Ok(Shown::Former),
                 Err(_) if fstat(&found)?.st_nlink == 0 => Ok(Shown::Gone),
                 Err(_) => Ok(Shown::Other),
@@ -161,7 +162,7 @@ impl<'a> Overlay<'a> {
             let directory = self.open(path, OFlags::DIRECTORY)?;
             utimensat(
                 rustix::fs::CWD,
-                super::substitute::path(&directory),
+                path_of(&directory),
                 &times,
                 AtFlags::empty(),
             )

@@ -10,6 +10,7 @@ use super::substitute::{self, open_path};
 use crate::renew::adopt;
 use caddis_view::Result;
 use caddis_view::error::Context;
+use caddis_view::tree::path_of;
 use rustix::fs::{AtFlags, RenameFlags, Stat, XattrFlags, renameat_with, setxattr, statat};
 use rustix::io::Errno;
 use std::ffi::{CStr, OsStr};
@@ -79,7 +80,7 @@ impl Running<'_> {
         if let Some(former) = &former
             && let Ok(found) = open_path(&self.stash.directory, former)
         {
-            let _ = setxattr(substitute::path(&found), MARK, b"y", XattrFlags::empty());
+            let _ = setxattr(path_of(&found), MARK, b"y", XattrFlags::empty());
         }
         self.overlay.refresh()?;
         let state = match look {

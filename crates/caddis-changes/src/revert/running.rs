@@ -5,11 +5,11 @@ use super::below::{Below, Ground, Look};
 use super::overlay::{MARK, Overlay, Shown};
 use super::plan::{Kind, Layer, Step, open_beneath, split};
 use super::stash::Stash;
-use super::substitute::{self, copy_attributes, open_path};
+use super::substitute::{copy_attributes, open_path};
 use super::{Outcome, State};
 use caddis_view::error::Context;
 use caddis_view::refresh::Overlays;
-use caddis_view::tree::times;
+use caddis_view::tree::{path_of, times};
 use caddis_view::{Error, Instance, Result};
 use rustix::fs::{AtFlags, XattrFlags, fstat, removexattr, setxattr, statat};
 use rustix::io::Errno;
@@ -189,7 +189,7 @@ impl Running<'_> {
         let found = open_path(&self.stash.directory, &aside).doing("open", object)?;
         let same = fstat(&found).is_ok_and(|stat| stat.st_ino == step.inode);
         if same && step.kind != Kind::Whiteout {
-            let marked = setxattr(substitute::path(&found), MARK, b"y", XattrFlags::empty());
+            let marked = setxattr(path_of(&found), MARK, b"y", XattrFlags::empty());
             if let Err(errno) = marked {
                 self.put_back(&aside, &parent, &name);
                 return Err(errno).doing("mark", object);
@@ -203,7 +203,7 @@ impl Running<'_> {
 
     pub(super) fn put_back(&self, aside: &CStr, parent: &OwnedFd, name: &CStr) -> bool {
         if let Ok(found) = open_path(&self.stash.directory, aside) {
-            let _ = removexattr(substitute::path(&found), MARK);
+            let _ = removexattr(path_of(&found), MARK);
         }
         self.stash.put_back(aside, parent, name)
     }
@@ -228,7 +228,7 @@ impl Running<'_> {
         if let Ok(found) = open_path(&self.stash.directory, aside)
             && fstat(&found).is_ok_and(|stat| stat.st_nlink > 1)
         {
-            let _ = removexattr(substitute::path(&found), MARK);
+            let _ = removexattr(path_of(&found), MARK);
         }
         self.stash.discard(aside)
     }

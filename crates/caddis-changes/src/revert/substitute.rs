@@ -4,7 +4,7 @@
 use caddis_view::Identity;
 use caddis_view::credentials::as_user;
 use caddis_view::marks::REDIRECT;
-use caddis_view::tree::times;
+use caddis_view::tree::{path_of, times};
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, SeekFrom, Stat, XattrFlags, chmodat, chownat, fstat, getxattr,
     listxattr, mkdirat, openat, readlinkat, removexattr, seek, setxattr, symlinkat, utimensat,
@@ -13,7 +13,7 @@ use rustix::io::{Errno, pwrite, read};
 use rustix::process::{Gid, Uid};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// A directory `name` in `parent` that shows what the layers below have of the name `of`.
 pub(super) fn directory(
@@ -26,12 +26,12 @@ pub(super) fn directory(
     mkdirat(parent, name, Mode::from_raw_mode(0o755))?;
     let made = open_path(parent, name)?;
     copy_attributes(identity, base, &made)?;
-    setxattr(path(&made), REDIRECT, of.to_bytes(), XattrFlags::empty())
+    setxattr(path_of(&made), REDIRECT, of.to_bytes(), XattrFlags::empty())
 }
 
 /// Once it has its own name, it needs to be led no more.
 pub(super) fn settle(parent: &OwnedFd, name: &CStr) -> Result<(), Errno> {
-    removexattr(path(&open_path(parent, name)?), REDIRECT)
+    removexattr(path_of(&open_path(parent, name)?), REDIRECT)
 }
 
 /// A copy of `base`, a file or a link, with the name `name` in `parent`. Anything else is refused.
@@ -50,7 +50,7 @@ pub(super) fn copy(
             // It is a file: what a lease would make us wait for is an error instead.
             let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
             let source = as_user(identity, || {
-                rustix::fs::open(path(base), flags, Mode::empty())
+                rustix::fs::open(path_of(base), flags, Mode::empty())
             })?;
             let flags =
                 OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -105,23 +105,23 @@ pub(super) fn copy_attributes(
         // After the owner, whose change clears setuid bits.
         chmodat(
             rustix::fs::CWD,
-            path(target),
+            path_of(target),
             Mode::from_raw_mode(stat.st_mode),
             AtFlags::empty(),
         )?;
         let (wanted, has) = (as_user(identity, || attributes(base))?, attributes(target)?);
         for name in has.keys().filter(|name| !wanted.contains_key(*name)) {
-            removexattr(path(target), name)?;
+            removexattr(path_of(target), name)?;
         }
         for (name, value) in wanted {
             if has.get(&name) != Some(&value) {
-                setxattr(path(target), &name, &value, XattrFlags::empty())?;
+                setxattr(path_of(target), &name, &value, XattrFlags::empty())?;
             }
         }
     }
     utimensat(
         rustix::fs::CWD,
-        path(target),
+        path_of(target),
         &times(&stat),
         AtFlags::empty(),
     )
@@ -140,7 +140,7 @@ pub(super) fn same_attributes(
 
 /// The extended attributes that are seen inside: not those that only the host's root has.
 fn attributes(file: impl AsFd) -> Result<BTreeMap<CString, Vec<u8>>, Errno> {
-    let path = path(file.as_fd());
+    let path = path_of(file.as_fd());
     let mut list = vec![0_u8; 65536];
     let length = match listxattr(&path, &mut list[..]) {
         Err(Errno::OPNOTSUPP) => 0,
@@ -173,9 +173,4 @@ pub(super) fn open_path(parent: &OwnedFd, name: &CStr) -> Result<OwnedFd, Errno>
         OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
         Mode::empty(),
     )
-}
-
-/// A descriptor as a path, which leads to the very file, whatever has its name now.
-pub(super) fn path(file: impl AsFd) -> String {
-    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
 }

@@ -1,7 +1,7 @@
 //! Trees are copied.
 
 use super::file::{copy_attributes, copy_data, times};
-use super::{duplicate, names, open_directory};
+use super::{duplicate, names, open_directory, path_of};
 use crate::error::{Context, Result, shown};
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, Stat, StatxFlags, XattrFlags, chmodat, chownat, fsetxattr,
@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, OsStr};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -138,8 +138,11 @@ fn open_same(from: &OwnedFd, name: &CStr, stat: &Stat) -> std::result::Result<Ow
     if (now.st_dev, now.st_ino, now.st_mode) != (stat.st_dev, stat.st_ino, stat.st_mode) {
         return Err(Errno::STALE);
     }
-    let path = format!("/proc/self/fd/{}", found.as_raw_fd());
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+    rustix::fs::open(
+        path_of(&found),
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
 }
 
 /// Notes when the original was made. That of an original that is a copy itself is among its attributes, and wins.

@@ -16,7 +16,7 @@ use crate::error::{Context, Result};
 use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// Opens the directory `name` inside `parent`: not a link, not a mount point.
 pub fn open_directory(parent: impl AsFd, name: &CStr) -> std::result::Result<OwnedFd, Errno> {
@@ -41,6 +41,12 @@ pub fn names(directory: impl AsFd) -> std::result::Result<Vec<(CString, FileType
         }
     }
     Ok(names)
+}
+
+/// A descriptor as a path, for calls that take no descriptor or not one that was opened with `O_PATH`. It leads to the
+/// very file, whatever has its name now.
+pub fn path_of(file: impl AsFd) -> String {
+    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
 }
 
 /// Another descriptor of the same directory.
