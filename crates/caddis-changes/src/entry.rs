@@ -1,7 +1,7 @@
 //! What a name stands for, on one side or the other.
 
 use caddis_view::error::{Context, Result, shown};
-use caddis_view::marks::is_whiteout_device;
+use caddis_view::overlayfs::is_whiteout_device;
 use caddis_view::tree::path_of;
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, StatxFlags, StatxTimestamp, makedev, openat, statx,

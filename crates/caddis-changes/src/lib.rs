@@ -3,7 +3,7 @@
 //! Read it in this order: [`entry`] and [`mod@change`] (what is told), `walk` (the comparison), `trail` (how it goes deep
 //! without keeping everything open); then [`revert`] (changes are given up), [`keep`] (the changes of a try become the
 //! environment's) and [`renew`] (new versions of files that are held). How overlayfs marks its layers is in
-//! [`caddis_view::marks`].
+//! [`caddis_view::overlayfs`].
 //!
 //! The names and the content in there are the user's: everything is opened by descriptor, never through a link.
 

@@ -3,7 +3,7 @@
 use crate::accounts::Accounts;
 use crate::error::{Context, Result, write_all};
 use crate::identity::Identity;
-use crate::marks::OPAQUE;
+use crate::overlayfs::OPAQUE;
 use crate::plan::{Front, Locked, Overlay};
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, Stat, XattrFlags, chmodat, chownat, lsetxattr, lstat,

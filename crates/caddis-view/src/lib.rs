@@ -5,7 +5,7 @@
 //! builds through [`build`], then reaps), [`instance`] (what runs, and who may join), [`session`]
 //! (a command inside).
 //!
-//! Beside that way: [`store`] and [`trial`] keep environments on disk, [`tree`] and [`mod@marks`] are how their layers are
+//! Beside that way: [`store`] and [`trial`] keep environments on disk, [`tree`] and [`overlayfs`] are how their layers are
 //! handled there, [`below`] shows what they are without their changes; [`veil`], [`refresh`], [`held`] and [`packages`]
 //! keep the view up to date with the host.
 //!
@@ -30,10 +30,10 @@ mod init;
 pub mod instance;
 mod join;
 mod layers;
-pub mod marks;
 mod memory;
 mod merge;
 pub mod mountinfo;
+pub mod overlayfs;
 pub mod owner;
 pub mod packages;
 mod place;

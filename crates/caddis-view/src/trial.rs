@@ -3,7 +3,7 @@
 //! whatever takes the environment away or replaces it takes the try along.
 
 use crate::error::{Context, Error, Result};
-use crate::marks::PREFIX;
+use crate::overlayfs;
 use crate::packages;
 use crate::store::{
     Environments, REMOVED, c_name, layer_directories, layer_names, missing, root_directory,
@@ -130,18 +130,14 @@ pub(crate) fn upper_layers(environment: impl AsFd, at: &Path, trial: bool) -> Re
     if let (Some(below), true) = (&below, is_new) {
         // The upper directory is the root of the merged one.
         let top = root_directory(&directory, &name, false)?;
-        tree::copy_attributes(below, &top, is_users).doing("copy the attributes of", || &name)?;
+        tree::copy_attributes(below, &top, |attribute| !overlayfs::is_own(attribute))
+            .doing("copy the attributes of", || &name)?;
     }
     Ok(Upper {
         changes: format!("env/{TRY}/{changes}"),
         work: format!("env/{TRY}/{work}"),
         below: below.map(|_| format!("env/{name}")),
     })
-}
-
-/// Not overlayfs' own.
-fn is_users(attribute: &std::ffi::CStr) -> bool {
-    !attribute.to_bytes().starts_with(PREFIX)
 }
 
 /// There is nothing to decide on.

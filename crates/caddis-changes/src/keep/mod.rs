@@ -7,7 +7,7 @@ mod origin;
 mod place;
 
 use caddis_view::error::{Context, shown};
-use caddis_view::marks::{OPAQUE, ORIGIN, REDIRECT, is_whiteout, marks};
+use caddis_view::overlayfs::{OPAQUE, ORIGIN, REDIRECT, is_whiteout, marks};
 use caddis_view::store::{WORK, entries};
 use caddis_view::tree::open_directory;
 use caddis_view::{Result, tree, trial};

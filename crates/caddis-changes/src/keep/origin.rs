@@ -3,7 +3,7 @@
 
 use caddis_view::Result;
 use caddis_view::error::{Context, shown};
-use caddis_view::marks::ORIGIN;
+use caddis_view::overlayfs::ORIGIN;
 use caddis_view::tree::{TAKEN, path_of};
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, StatxFlags, XattrFlags, fgetxattr, fsetxattr, fstat, openat,

@@ -3,7 +3,7 @@
 
 use caddis_view::Result;
 use caddis_view::error::Context;
-use caddis_view::marks::{Marks, Redirect, marks};
+use caddis_view::overlayfs::{Marks, Redirect, marks};
 use caddis_view::tree::open_directory;
 use rustix::io::Errno;
 use std::ffi::{CStr, CString, OsStr};

@@ -5,7 +5,7 @@ use super::mark::Mark;
 use super::swap::beside;
 use caddis_view::Result;
 use caddis_view::error::Context;
-use caddis_view::marks::{is_whiteout, marks};
+use caddis_view::overlayfs::{is_whiteout, marks};
 use caddis_view::plan::upper_name;
 use caddis_view::tree::open_directory;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, unlinkat};

@@ -3,7 +3,7 @@
 
 use caddis_view::Identity;
 use caddis_view::credentials::as_user;
-use caddis_view::marks::REDIRECT;
+use caddis_view::overlayfs::REDIRECT;
 use caddis_view::tree::{path_of, times};
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, SeekFrom, Stat, XattrFlags, chmodat, chownat, fstat, getxattr,

@@ -6,7 +6,7 @@ use super::plan::{Change, Kind, Step, is_directory, open_beneath, shown, split};
 use super::substitute::same_attributes;
 use super::uppers::Upper;
 use caddis_view::error::Context;
-use caddis_view::marks::{Marks, Redirect, is_whiteout, marks};
+use caddis_view::overlayfs::{Marks, Redirect, is_whiteout, marks};
 use caddis_view::{Error, Result, tree};
 use rustix::fs::{AtFlags, Dir, FileType, Stat, statat};
 use rustix::io::Errno;

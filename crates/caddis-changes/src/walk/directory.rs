@@ -6,7 +6,7 @@ use crate::entry::Entry;
 use crate::selection::Wanted;
 use crate::trail::{Below, Step, open_below, open_below_path};
 use caddis_view::error::{Context, Result, shown};
-use caddis_view::marks::{Marks, Redirect, marks};
+use caddis_view::overlayfs::{Marks, Redirect, marks};
 use caddis_view::tree::open_directory;
 use rustix::io::Errno;
 use std::ffi::{CString, OsStr};

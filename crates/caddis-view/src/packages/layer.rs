@@ -2,7 +2,7 @@
 
 use super::{FILES, INFO, LIBRARY, MOST_NAMES, TRIGGERS, UNFINISHED};
 use crate::error::{Context, Result};
-use crate::marks::marks;
+use crate::overlayfs::marks;
 use crate::plan::upper_name;
 use caddis_packages::{Entry, STATUS};
 use rustix::fs::{

@@ -2,7 +2,7 @@
 
 use super::{Entry, Twin, VeilPlan};
 use crate::error::{Context, Result, write_all};
-use crate::marks::OPAQUE;
+use crate::overlayfs::OPAQUE;
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, XattrFlags, chmodat, chownat, fchmod, fchown, fsetxattr,
     mkdirat, mknodat, openat,

@@ -8,9 +8,6 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// What the names of all of its attributes begin with.
-pub(crate) const PREFIX: &[u8] = b"trusted.overlay.";
-
 /// The attribute of a directory through which nothing of the layers below shows, if it is "y".
 pub const OPAQUE: &CStr = c"trusted.overlay.opaque";
 
@@ -19,6 +16,11 @@ pub const REDIRECT: &CStr = c"trusted.overlay.redirect";
 
 /// The attribute that says which file of a lower layer this was copied from.
 pub const ORIGIN: &CStr = c"trusted.overlay.origin";
+
+/// Whether an attribute is overlayfs' own.
+pub(crate) fn is_own(attribute: &CStr) -> bool {
+    attribute.to_bytes().starts_with(b"trusted.overlay.")
+}
 
 /// The directory's own attributes of overlayfs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
