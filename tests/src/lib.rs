@@ -6,17 +6,20 @@
 
 pub mod attack;
 pub mod packages;
+pub mod revert;
 
 mod install;
 mod script;
 mod state;
 mod told;
+mod trial;
 mod untouched;
 
 pub use install::make;
 pub use script::strict;
 pub use state::State;
 pub use told::{NothingLeft, Told};
+pub use trial::interrupted_try;
 pub use untouched::Untouched;
 
 use caddis_lab::{Host, HostChild, HostCommand, Output};

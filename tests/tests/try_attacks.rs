@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, HostChild, Output};
-use caddis_tests::{Environments, HELPER, NothingLeft, State, Told, Untouched};
+use caddis_tests::{Environments, HELPER, NothingLeft, State, Told, Untouched, interrupted_try};
 use std::time::Duration;
 
 const HOLD: &str = "/usr/local/bin/hold";
@@ -26,12 +26,6 @@ fn waiting(host: &Host, words: &[&str]) -> HostChild {
     let mut holder = host.command("alice", words).spawn();
     assert_eq!(holder.line(), "ready");
     holder
-}
-
-/// A try that nobody has decided on.
-fn interrupted(host: &Host, script: &str) {
-    let command = format!("{HELPER} session --try --as root -- bash -c '{script}'; true");
-    host.sh("alice", &command).ok();
 }
 
 #[test]
@@ -146,7 +140,7 @@ fn names_that_look_like_caddis_own_mean_nothing() {
 #[test]
 fn another_users_try_is_out_of_reach() {
     let host = host();
-    interrupted(&host, "touch /opt/tried");
+    interrupted_try(&host, "touch /opt/tried");
     let others = host
         .sh("bob", &format!("{HELPER} try --keep default"))
         .told();
@@ -216,7 +210,7 @@ fn a_note_that_names_nobody_keeps_nobody_waiting() {
         format!("rm -rf {note}; mkfifo {note}"),
         format!("rm -rf {note}; ln -s /etc/passwd {note}"),
     ] {
-        interrupted(&host, "touch /opt/tried");
+        interrupted_try(&host, "touch /opt/tried");
         host.sh("root", &spoil).ok();
         assert_eq!(
             soon(&host, &["run", "ls", "/opt"]).ok().stdout,
@@ -278,7 +272,7 @@ fn a_file_that_cannot_be_removed_does_not_undo_a_keep() {
         let script = format!("chattr {sign}i {state}/{place}");
         host.sh("root", &script).ok();
     };
-    interrupted(&host, "rm -r /opt/d");
+    interrupted_try(&host, "rm -r /opt/d");
     immutable("+", "default/@/opt/d/f");
     soon(&host, &["try", "--keep"]).ok();
     assert_eq!(soon(&host, &["run", "ls", "/opt"]).ok().stdout, "g\n");

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{FileSystem, Host, Output, Pty, eventually};
-use caddis_tests::{Environments, HELPER, NothingLeft, State, Told};
+use caddis_tests::{Environments, NothingLeft, State, Told, interrupted_try};
 use std::time::Duration;
 
 /// `caddis try` with these words as alice.
@@ -44,12 +44,6 @@ fn what_a_try_changes_is_kept_or_discarded() {
         !left.stdout.contains("try") && !left.stdout.contains("keep"),
         "{left}"
     );
-}
-
-/// A try by way of the helper alone, whose caller is gone when it has ended: nobody says what becomes of it.
-fn interrupted(host: &Host, script: &str) {
-    let command = format!("{HELPER} session --try --as root -- bash -c '{script}'; true");
-    host.sh("alice", &command).ok();
 }
 
 /// Alice's terminal, with a try on it that has ended.
@@ -315,7 +309,7 @@ fn nothing_is_copied_to_start_a_try() {
         "mkdir /opt/d; for i in {1..2000}; do head -c 20000 /dev/zero > /opt/d/$i; done",
     ] {
         host.inside_root("alice", fill).ok();
-        interrupted(&host, "true");
+        interrupted_try(&host, "true");
         let [all, files, kibibytes] = count()[..] else {
             panic!()
         };
@@ -336,7 +330,7 @@ fn a_full_disk_leaves_a_try_to_be_kept_later() {
     host.sh("root", "caddis admin refresh").ok();
     host.inside_root("alice", "mkdir -p /opt/d/{1..300}; echo mine > /etc/motd")
         .ok();
-    interrupted(&host, "echo tried > /etc/motd; touch /opt/d/1/f");
+    interrupted_try(&host, "echo tried > /etc/motd; touch /opt/d/1/f");
     host.sh("root", "head -c 100M /dev/zero > /data/fill; true");
     let full = attempt(&host, &["--keep"]).exits(125);
     full.says("No space left on device")
