@@ -1,15 +1,16 @@
 //! What lies below the changes: the base as its user may see it, under veil and front.
 
+use super::plan::is_directory;
 use super::uppers::Upper;
 use caddis_policy::View;
 use caddis_view::Identity;
 use caddis_view::credentials::as_user;
 use caddis_view::mountinfo::Mount;
 use caddis_view::overlayfs::{OPAQUE, is_whiteout};
-use caddis_view::tree::path_of;
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
+use caddis_view::tree::{open_beneath, path_of};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// What an environment stands on.
@@ -45,10 +46,6 @@ pub(super) struct Below<'a> {
     at: PathBuf,
     base: Option<OwnedFd>,
 }
-
-const BENEATH: ResolveFlags = ResolveFlags::BENEATH
-    .union(ResolveFlags::NO_SYMLINKS)
-    .union(ResolveFlags::NO_XDEV);
 
 /// Files of the front layer, which each instance has of its own.
 const OF_THE_INSTANCE: [&str; 2] = ["/etc/gshadow", "/etc/shadow"];
@@ -92,7 +89,9 @@ impl<'a> Below<'a> {
         let Some(base) = &self.base else {
             return Look::Unknown;
         };
-        let opened = as_user(self.ground.identity, || open(base, path));
+        let opened = as_user(self.ground.identity, || {
+            open_beneath(base, path, OFlags::PATH)
+        });
         match opened {
             Ok(found) => seen(found),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Look::Nothing,
@@ -110,13 +109,13 @@ impl<'a> Below<'a> {
         let mut opaque = false;
         for component in inside.components() {
             walked.push(component);
-            match open(self.ground.veil, &walked) {
+            match open_beneath(self.ground.veil, &walked, OFlags::PATH) {
                 Ok(found) if walked == inside => {
                     return match fstat(&found) {
                         Ok(stat) if is_whiteout(&stat) => Some(Look::Nothing),
                         // One that lets the base show through is the base's.
-                        Ok(stat) if is_directory(&stat) && !is_opaque(&found) => None,
-                        Ok(stat) if is_directory(&stat) => Some(Look::Directory(found)),
+                        Ok(stat) if is_directory(stat.st_mode) && !is_opaque(&found) => None,
+                        Ok(stat) if is_directory(stat.st_mode) => Some(Look::Directory(found)),
                         _ => Some(Look::Unknown),
                     };
                 }
@@ -128,26 +127,12 @@ impl<'a> Below<'a> {
     }
 }
 
-fn open(top: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
-    let path = if path == Path::new("") {
-        Path::new(".")
-    } else {
-        path
-    };
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat2(top, path, flags, Mode::empty(), BENEATH)
-}
-
 fn seen(found: OwnedFd) -> Look {
     match fstat(&found) {
-        Ok(stat) if is_directory(&stat) => Look::Directory(found),
+        Ok(stat) if is_directory(stat.st_mode) => Look::Directory(found),
         Ok(stat) => Look::Other(found, stat),
         Err(_) => Look::Unknown,
     }
-}
-
-fn is_directory(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 
 fn is_opaque(directory: &OwnedFd) -> bool {

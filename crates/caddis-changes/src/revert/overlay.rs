@@ -8,11 +8,11 @@ use super::uppers::Upper;
 use caddis_view::credentials::as_container_root;
 use caddis_view::error::Context;
 use caddis_view::refresh::Overlays;
-use caddis_view::tree::path_of;
+use caddis_view::tree::{open_beneath, path_of};
 use caddis_view::{Error, Identity, Instance, Result};
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, ResolveFlags, StatxFlags, Timespec, Timestamps, fstat,
-    getxattr, openat, openat2, renameat_with, statx, unlinkat, utimensat,
+    AtFlags, Mode, OFlags, RenameFlags, StatxFlags, Timespec, Timestamps, fstat, getxattr, openat,
+    renameat_with, statx, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
@@ -87,14 +87,7 @@ impl<'a> Overlay<'a> {
     }
 
     fn open(&self, path: &Path, more: OFlags) -> std::result::Result<OwnedFd, Errno> {
-        let path = if path == Path::new("") {
-            Path::new(".")
-        } else {
-            path
-        };
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC | more;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-        openat2(self.root, path, flags, Mode::empty(), resolve)
+        open_beneath(self.root, path, OFlags::PATH | more)
     }
 
     /// What is seen at `path`.

@@ -5,8 +5,8 @@ use super::uppers::{self, Upper};
 use super::walk::{Walk, redirects};
 use super::{Outcome, State, What};
 use caddis_view::error::Context;
-use caddis_view::{Error, Result};
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, openat, openat2};
+use caddis_view::{Error, Result, tree};
+use rustix::fs::{FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -102,14 +102,7 @@ fn open_layer(environment: &OwnedFd, upper: &Upper) -> Result<OwnedFd> {
 
 /// Opens the directory `path` of an upper layer: through no link, onto no other file system.
 pub(super) fn open_beneath(top: impl AsFd, path: &Path) -> std::result::Result<OwnedFd, Errno> {
-    let path = if path == Path::new("") {
-        Path::new(".")
-    } else {
-        path
-    };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-    openat2(top, path, flags, Mode::empty(), resolve)
+    tree::open_beneath(top, path, OFlags::RDONLY | OFlags::DIRECTORY)
 }
 
 /// The directory that a path is in, and its name there.

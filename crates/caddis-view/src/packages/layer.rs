@@ -4,10 +4,10 @@ use super::{FILES, INFO, LIBRARY, MOST_NAMES, TRIGGERS, UNFINISHED};
 use crate::error::{Context, Result};
 use crate::overlayfs::marks;
 use crate::plan::upper_name;
+use crate::tree::WITHIN;
 use caddis_packages::{Entry, STATUS};
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags, fstat, openat2,
-    statat, statx,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, StatxFlags, fstat, openat2, statat, statx,
 };
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,10 +129,6 @@ pub fn own_status(environment: &OwnedFd) -> Result<Option<OwnedFd>> {
     let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
     Ok(regular.then_some(file))
 }
-
-const WITHIN: ResolveFlags = ResolveFlags::BENEATH
-    .union(ResolveFlags::NO_SYMLINKS)
-    .union(ResolveFlags::NO_XDEV);
 
 /// The changes of `/var/lib/NAME`.
 fn own_directory(environment: &OwnedFd, name: &str) -> Result<Place> {

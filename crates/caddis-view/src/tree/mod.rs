@@ -17,6 +17,7 @@ use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 
 /// Opens the directory `name` inside `parent`: not a link, not a mount point.
 pub fn open_directory(parent: impl AsFd, name: &CStr) -> std::result::Result<OwnedFd, Errno> {
@@ -25,9 +26,29 @@ pub fn open_directory(parent: impl AsFd, name: &CStr) -> std::result::Result<Own
         name,
         OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
         Mode::empty(),
-        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV,
+        WITHIN,
     )
 }
+
+/// Opens what is at `path` below `top`, or `top` itself if the path is empty.
+pub fn open_beneath(
+    top: impl AsFd,
+    path: &Path,
+    flags: OFlags,
+) -> std::result::Result<OwnedFd, Errno> {
+    let path = if path == Path::new("") {
+        Path::new(".")
+    } else {
+        path
+    };
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat2(top, path, flags, Mode::empty(), WITHIN)
+}
+
+/// Through no link, and onto no other file system.
+pub(crate) const WITHIN: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_XDEV);
 
 /// The names in a directory, without `.` and `..`. All are read first, because removing or adding
 /// entries while the kernel lists them may repeat or lose some.
