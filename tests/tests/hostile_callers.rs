@@ -417,3 +417,31 @@ fn a_directory_that_is_gone_or_closed_is_no_obstacle() {
         assert_eq!(output.text(), "/home/alice", "{place}\n{output}");
     }
 }
+
+/// What the helper hands over can be the caller's own text, and where it goes to is the caller's choice: a service that
+/// asks the kernel who has sent it (SO_PASSCRED) is not to take it for root's.
+#[test]
+fn what_the_helper_says_is_said_by_the_caller() {
+    let host = host();
+    host.inside_root("alice", "echo mine > /var/lib/dpkg/status; touch /opt/mine")
+        .ok();
+    let listen = r#"
+import socket, struct, subprocess, sys
+here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+here.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+subprocess.run(sys.argv[1:], stdout=there, check=True)
+text, about, _, _ = here.recvmsg(4096, 4096)
+print(text.decode().split()[0], *struct.unpack("iII", about[0][2])[1:])
+"#;
+    for (words, said) in [
+        (&["packages", "--status", "default"][..], "mine"),
+        (
+            &["revert", "--dry-run", "--", "/opt/mine"],
+            "path=/opt/mine",
+        ),
+    ] {
+        let words = [&["python3", "-c", listen, HELPER], words].concat();
+        let heard = host.run("alice", &words).ok();
+        assert_eq!(heard.text(), format!("{said} 1000 1000"), "{heard}");
+    }
+}

@@ -165,3 +165,44 @@ fn what_the_base_has_there_is_opened_as_the_user_would() {
         assert!(!session.has_ended());
     }
 }
+
+/// What a process holds of a layer of ours is none of the base's, however the base's file of that name differs.
+#[test]
+fn a_stand_in_that_is_held_is_never_outdated() {
+    let host = Host::start().unwrap();
+    let hold = "exec 5< /etc/shadow 6< /etc/sudoers; echo ready; read -r end";
+    let command = host.caddis("alice", &["root", "bash", "-c", hold]);
+    let mut session = command.spawn();
+    session.until("ready");
+    host.sh("root", "touch /opt/x; caddis admin refresh -q")
+        .ok();
+    let stale = host.sh("root", "caddis admin sessions --stale").ok();
+    // A new session would renew what is outdated.
+    host.inside_root("alice", "ls /etc/shadow /etc/sudoers")
+        .ok();
+    assert_eq!(stale.text(), "");
+    session.send("end\n");
+    session.wait().ok();
+}
+
+/// Root looks for what is outdated where the user can put links.
+#[test]
+fn nothing_of_a_users_hides_who_runs_old_files() {
+    let host = Host::start().unwrap();
+    let make = "mkdir -p /opt/d/mine; echo old > /opt/d/open; echo x > /opt/d/mine/f; chown -R alice /opt/d/mine";
+    host.sh("root", make).ok();
+    let hold = "exec 5< /opt/d/open 6< /opt/d/mine/f; echo ready; read -r end";
+    let mut session = host.session("alice", hold);
+    session.until("ready");
+    host.sh("root", "chown alice /opt/d").ok();
+    host.sh("alice", "cd /opt/d; mv mine away; ln -s mine mine")
+        .ok();
+    host.sh("root", "cd /opt/d; echo new > x; mv x open").ok();
+    let stale = host.sh("root", "caddis admin sessions --stale").ok();
+    assert!(
+        stale.stdout.contains("/opt/d/mine/f /opt/d/open\n"),
+        "{stale}"
+    );
+    session.send("end\n");
+    session.wait().ok();
+}

@@ -38,24 +38,40 @@ pub(crate) fn place() -> Place {
     }
 }
 
-static CALLER: OnceLock<u32> = OnceLock::new();
+static CALLER: OnceLock<(Uid, Gid)> = OnceLock::new();
+
+fn real_ids() -> (Uid, Gid) {
+    *CALLER.get_or_init(|| (getuid(), getgid()))
+}
 
 /// The real user id of whoever called, also after it has been given up.
 pub(crate) fn real_uid() -> u32 {
-    *CALLER.get_or_init(|| getuid().as_raw())
+    real_ids().0.as_raw()
 }
 
 /// Takes this process out of the caller's reach, for it will hold locks that root waits for as well: its
 /// real ids become root's, so the caller's signals are refused, and those of the terminal are blocked.
 /// Returns what the caller had blocked.
 pub(crate) fn out_of_reach() -> Result<Signals, Error> {
-    real_uid();
+    real_ids();
     let mask = block_all().doing("block", || "signals")?;
     let (user, group) = (Some(Uid::ROOT), Some(Gid::ROOT));
     set_thread_res_gid(group, group, group).doing("setresgid", || 0)?;
     set_thread_res_uid(user, user, user).doing("setresuid", || 0)?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable).doing("prctl", || "PR_SET_DUMPABLE")?;
     Ok(mask)
+}
+
+/// Becomes the caller, for good, once nothing is left to do but to tell. What is told may be the caller's own text, and
+/// where it goes to is theirs as well: for some files the kernel asks who writes, not who has opened them
+/// (`/proc/PID/oom_score_adj`), and root's writes get the blocks of a file system that are reserved for root.
+pub(crate) fn only_tell() -> Result<(), Error> {
+    let (user, group) = real_ids();
+    set_thread_res_gid(Some(group), Some(group), Some(group))
+        .doing("setresgid", || "the caller")?;
+    // All capabilities go with root's ids.
+    set_thread_res_uid(Some(user), Some(user), Some(user)).doing("setresuid", || "the caller")?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).doing("prctl", || "PR_SET_DUMPABLE")
 }
 
 /// For whom something is done.

@@ -7,12 +7,16 @@
 use crate::error::{Context, Result};
 use crate::instance::Instance;
 use crate::refresh::Overlays;
-use rustix::fs::{AtFlags, CWD, Stat, StatxFlags, fstat, makedev, statat, statx};
-use rustix::io::Errno;
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat, StatxFlags, fstat, makedev, openat, openat2,
+    statx,
+};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -39,8 +43,9 @@ struct Layer {
     at: PathBuf,
     /// The id of the mount of the environment's overlay.
     mount: u64,
-    /// The device number of the guard.
-    guard: u64,
+    /// The guard, and its device number.
+    guard: OwnedFd,
+    device: u64,
 }
 
 /// Overlayfs puts the number of the layer into the highest bits of an inode number (`xino=on`, for which at most that
@@ -69,7 +74,8 @@ impl Layers {
             layers.push(Layer {
                 at: mount.at.clone(),
                 mount: id,
-                guard: fstat(guard).doing("stat", || "a guard")?.st_dev,
+                guard: fcntl_dupfd_cloexec(guard, 3).doing("dup", || "a guard")?,
+                device: fstat(guard).doing("stat", || "a guard")?.st_dev,
             });
         }
         Ok(Layers { layers })
@@ -83,18 +89,18 @@ impl Layers {
         mapped.into_iter().chain(opened).collect()
     }
 
-    fn mapped(&self, pid: i32) -> std::io::Result<Vec<Held>> {
+    fn mapped(&self, pid: i32) -> std::io::Result<BTreeSet<Held>> {
         let maps = BufReader::new(fs::File::open(format!("/proc/{pid}/maps"))?);
-        let mut held = Vec::new();
+        let mut held = BTreeSet::new();
         for line in maps.split(b'\n').take(MOST_LINES) {
             let line = line?;
             let Some((device, inode, path)) = parse_mapping(&line) else {
                 continue;
             };
             // The path in the guard, which is mounted nowhere.
-            if let Some(layer) = self.layers.iter().find(|layer| layer.guard == device) {
+            if let Some(layer) = self.layers.iter().find(|layer| layer.device == device) {
                 let inside = path.strip_prefix("/").unwrap_or(&path);
-                held.push(Held {
+                held.insert(Held {
                     path: layer.at.join(inside),
                     at: layer.at.clone(),
                     inode,
@@ -104,8 +110,8 @@ impl Layers {
         Ok(held)
     }
 
-    fn opened(&self, pid: i32) -> std::io::Result<Vec<Held>> {
-        let mut held = Vec::new();
+    fn opened(&self, pid: i32) -> std::io::Result<BTreeSet<Held>> {
+        let mut held = BTreeSet::new();
         for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))?.flatten() {
             let info = fs::read(entry.path()).unwrap_or_default();
             let Some((mount, inode)) = parse_fdinfo(&info) else {
@@ -119,14 +125,42 @@ impl Layers {
             let Ok(path) = fs::read_link(Path::new(&format!("/proc/{pid}/fd")).join(number)) else {
                 continue;
             };
-            held.push(Held {
+            let file = Held {
                 path: without_mark(path),
                 at: layer.at.clone(),
                 inode: inode & !LAYER_BITS,
-            });
+            };
+            if layer.is_bases(&file) {
+                held.insert(file);
+            }
         }
         Ok(held)
     }
+}
+
+impl Layer {
+    /// Whether it is a file of the base's, not of another layer of ours that has something of that name: the guard keeps
+    /// the name as long as the file is held.
+    fn is_bases(&self, held: &Held) -> bool {
+        match look(&self.guard, &held.path, &self.at) {
+            Ok(stat) => held.is(&stat),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => false,
+            // The user does not get there any more.
+            Err(_) => true,
+        }
+    }
+}
+
+/// What is at `path` below the directory that is seen at `at`. Its names may be a user's, who can put links and mounts
+/// that lead anywhere in their place.
+fn look(directory: &OwnedFd, path: &Path, at: &Path) -> std::result::Result<Stat, Errno> {
+    let inside = match path.strip_prefix(at) {
+        Ok(inside) if inside != Path::new("") => inside,
+        _ => Path::new("."),
+    };
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    fstat(openat2(directory, inside, flags, Mode::empty(), resolve)?)
 }
 
 impl Held {
@@ -138,9 +172,12 @@ impl Held {
 
     /// The base has another file of that name now, or none.
     pub fn is_outdated(&self) -> Result<bool> {
-        match statat(CWD, &self.path, AtFlags::SYMLINK_NOFOLLOW) {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let base = openat(CWD, &self.at, flags, Mode::empty());
+        match base.and_then(|base| look(&base, &self.path, &self.at)) {
             Ok(stat) => Ok(!self.is(&stat)),
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(true),
+            // A link in the place of a directory, or a mount.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => Ok(true),
             Err(errno) => Err(errno).doing("stat", || self.path.display()),
         }
     }

@@ -123,7 +123,7 @@ impl<'a> Renewal<'a> {
             Own::Nothing => None,
             Own::Renewed(mark) => Some(mark),
         };
-        let base = self.base(&entry.path)?;
+        let base = self.base(entry)?;
         let current = match (&base, &mark) {
             (Base::Other, _) => return Ok(()),
             (Base::File(_, stat), Some(Some(mark))) => mark.is_current(stat),
@@ -204,11 +204,18 @@ impl<'a> Renewal<'a> {
         Ok(own.then_some((directory, name)))
     }
 
-    /// Looks at the base as the user could.
-    fn base(&self, path: &Path) -> Result<Base> {
-        let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        let open = |flags| openat2(CWD, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve);
+    /// Looks at the base as the user could, and not at what is mounted there, perhaps by the user, on the host.
+    fn base(&self, entry: &Entry) -> Result<Base> {
+        let path = &entry.path;
+        let inside = path.strip_prefix(&entry.at).unwrap_or(path);
         let look = || {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let top = openat(CWD, &entry.at, flags, Mode::empty())?;
+            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+            let open = |flags| {
+                let flags = flags | OFlags::CLOEXEC;
+                openat2(&top, inside, flags, Mode::empty(), resolve)
+            };
             // Looked at before it is opened: a FIFO would keep us waiting.
             let found = open(OFlags::PATH | OFlags::NOFOLLOW)?;
             let stat = fstat(&found)?;
@@ -229,7 +236,7 @@ impl<'a> Renewal<'a> {
         match as_user(self.identity, look) {
             // What the user cannot read any more is lost to the environment, too.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => Ok(Base::Nothing),
-            Err(Errno::LOOP | Errno::AGAIN) => Ok(Base::Other),
+            Err(Errno::LOOP | Errno::AGAIN | Errno::XDEV) => Ok(Base::Other),
             other => other.doing("look at", || path.display()),
         }
     }

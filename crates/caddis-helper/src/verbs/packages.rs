@@ -1,7 +1,7 @@
 //! `packages`: what there is to say of an environment's packages, a line each; or its package database as it is, for
 //! the caller to read: it is the caller's own, and nothing in it is looked at here.
 
-use crate::caller::Whom;
+use crate::caller::{Whom, only_tell};
 use crate::output;
 use caddis_policy::{EnvName, Policy};
 use caddis_view::error::Context;
@@ -16,14 +16,15 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, name: &EnvName, status: bool) ->
     let environment = environments.map(|all| all.open(name)).transpose()?;
     let environment = environment.flatten().ok_or_else(|| missing(name))?;
     if !status {
-        for line in lines(&environment)? {
-            output::plain(&line);
-        }
+        let lines = lines(&environment)?;
+        only_tell()?;
+        lines.iter().for_each(|line| output::plain(line));
         return Ok(0);
     }
     let Some(file) = own_status(&environment)? else {
         return Ok(0);
     };
+    only_tell()?;
     let object = "the environment's package database";
     let size = fstat(&file).doing("stat", || object)?.st_size;
     let limit = u64::try_from(MOST).unwrap_or(u64::MAX);

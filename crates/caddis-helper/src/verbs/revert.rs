@@ -2,7 +2,7 @@
 
 use super::trial;
 use crate::arguments::Revert;
-use crate::caller::Whom;
+use crate::caller::{Whom, only_tell};
 use crate::host::RUN;
 use crate::output;
 use crate::plan::resolved;
@@ -43,6 +43,7 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, revert: Revert) -> Result<u8, Er
         })?
     };
     // Only now: whoever reads this slowly keeps nobody waiting.
+    only_tell()?;
     said.iter().for_each(|said| output::warn(said));
     outcomes.iter().for_each(tell);
     Ok(0)
