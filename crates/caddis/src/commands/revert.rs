@@ -1,13 +1,14 @@
 //! `caddis revert`
 
 use std::ffi::OsString;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use caddis_policy::EnvName;
 use clap::{Args, ValueHint};
 
 use super::output::print;
 use super::question::{agreed, can_ask};
+use super::target::absolute;
 use crate::error::Error;
 use crate::helper::{Call, Reverted};
 use crate::render::reverted::{as_lines, left_over, question};
@@ -63,7 +64,7 @@ impl Revert {
     pub fn run(self) -> Result<u8, Error> {
         require_own_environments()?;
         let name = self.env.as_deref().map(environment_name).transpose()?;
-        let paths = absolute(&self.paths)?;
+        let paths = from_top(&self.paths)?;
         let call = |dry_run, most| call(name.as_ref(), &paths, dry_run, most);
         if self.dry_run {
             print(&as_lines(&ask(&call(true, None))?))?;
@@ -117,46 +118,11 @@ fn ask(call: &Call) -> Result<Vec<Reverted>, Error> {
     call.records()?.iter().map(Reverted::read).collect()
 }
 
-/// The paths from the root on, without `.` and `..`.
-fn absolute(paths: &[OsString]) -> Result<Vec<PathBuf>, Error> {
-    let here = if paths.iter().all(|path| Path::new(path).is_absolute()) {
-        PathBuf::from("/")
-    } else {
-        std::env::current_dir()
-            .map_err(|error| Error::io("find", "the current directory", error))?
+/// The paths from the top.
+fn from_top(paths: &[OsString]) -> Result<Vec<PathBuf>, Error> {
+    let from_top = |path: &OsString| match path.is_empty() {
+        true => Err(Error::usage("an empty path names nothing")),
+        false => absolute(Path::new(path)),
     };
-    paths
-        .iter()
-        .map(|path| {
-            if path.is_empty() {
-                return Err(Error::usage("an empty path names nothing"));
-            }
-            Ok(plain(&here.join(path)))
-        })
-        .collect()
-}
-
-fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::from("/");
-    for component in path.components() {
-        match component {
-            Component::ParentDir => {
-                plain.pop();
-            }
-            Component::Normal(name) => plain.push(name),
-            _ => {}
-        }
-    }
-    plain
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_made_plain() {
-        assert_eq!(plain(Path::new("/a/./b//../c/")), Path::new("/a/c"));
-        assert_eq!(plain(Path::new("/../..")), Path::new("/"));
-    }
+    paths.iter().map(from_top).collect()
 }

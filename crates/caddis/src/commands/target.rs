@@ -73,6 +73,7 @@ mod tests {
     fn paths_are_put_straight() {
         let at = |path: &str| absolute(Path::new(path)).unwrap();
         assert_eq!(at("/a/./b/../c//d/"), Path::new("/a/c/d"));
+        assert_eq!(at("/a/./b//../c/"), Path::new("/a/c"));
         assert_eq!(at("/../.."), Path::new("/"));
         let here = std::env::current_dir().unwrap();
         assert_eq!(at("x/../y"), here.join("y"));
