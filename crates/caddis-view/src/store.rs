@@ -150,8 +150,11 @@ impl Environments {
             Err(errno) => return Err(errno).doing("create the environment", || name),
         }
         // The time of the directory's last change says when the environment was used: never yet.
-        self.set_used(name, 0)?;
-        Ok(true)
+        match self.set_used(name, 0) {
+            // Removed again by somebody else.
+            Err(error) if error.errno == Some(Errno::NOENT) => Ok(true),
+            other => other.map(|()| true),
+        }
     }
 
     /// Makes `name` a copy of `from`, complete or not at all.
