@@ -586,13 +586,8 @@ fn a_side_file_that_cannot_be_understood_is_left_and_named() {
     );
 }
 
-#[test]
-fn nobody_is_held_up_by_a_user_who_stops_the_merge() {
-    let host = host();
-    admin(&host, "dpkg -i /srv/p_1.deb; caddis admin refresh --quiet");
-    alice(&host, "dpkg -i /srv/q_1.deb");
-    // Whatever appears beside it is stopped before it has done anything.
-    let stop = r"
+/// Whatever appears beside it is stopped before it has done anything.
+const STOP: &str = r"
 import os, signal
 print('ready', flush=True)
 found = False
@@ -603,9 +598,21 @@ while True:
         if not found: print('stopped', flush=True)
         found = True
 ";
-    let stopper = ["root", "python3", "-c", stop];
+
+/// Of alice's, in her environment.
+fn stopper(host: &Host) -> HostChild {
+    let stopper = ["root", "python3", "-c", STOP];
     let mut stopper = host.caddis("alice", &stopper).spawn();
     stopper.until("ready");
+    stopper
+}
+
+#[test]
+fn nobody_is_held_up_by_a_user_who_stops_the_merge() {
+    let host = host();
+    admin(&host, "dpkg -i /srv/p_1.deb; caddis admin refresh --quiet");
+    alice(&host, "dpkg -i /srv/q_1.deb");
+    let mut stopper = stopper(&host);
     admin(
         &host,
         "dpkg -i /srv/p_3.deb; timeout 30 caddis admin refresh --quiet",
@@ -620,6 +627,33 @@ while True:
     admin(&host, "caddis admin refresh --quiet");
     assert_eq!(packages(&host, "p q"), "ii p 3\nii q 1\n");
     healthy(&host);
+}
+
+#[test]
+fn the_watcher_is_not_held_up_by_a_user_who_stops_the_merge() {
+    let host = host();
+    admin(&host, "dpkg -i /srv/p_1.deb; caddis admin refresh --quiet");
+    alice(&host, "dpkg -i /srv/q_1.deb");
+    let mut stopper = stopper(&host);
+    let mut watcher = host.spawn("root", "exec caddis admin watch --verbose");
+    watcher.until(" for what happened before\n");
+    // A merge may be over before it can be stopped.
+    let mut again = host.spawn(
+        "root",
+        "while :; do touch /var/lib/dpkg/status; sleep 1; done",
+    );
+    stopper.until("stopped");
+    again.kill(Signal::KILL);
+    again.wait();
+    admin(&host, "touch /opt/later");
+    watcher.until("/opt/later");
+    // It has not given up on that yet.
+    let stopped = "cat /proc/[0-9]*/status 2> /dev/null | grep '^State:.T'";
+    host.sh("root", stopped).ok();
+    stopper.kill(Signal::TERM);
+    stopper.wait();
+    watcher.kill(Signal::TERM);
+    watcher.wait();
 }
 
 #[test]
