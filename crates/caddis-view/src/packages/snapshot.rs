@@ -13,6 +13,7 @@ use rustix::fs::{
     openat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -45,7 +46,11 @@ impl Snapshots {
             {
                 return Ok(Some(newest));
             }
-            let number = newest.unwrap_or(0) + 1;
+            // Never one again that an environment may remember, should these copies be lost.
+            let now = clock_gettime(ClockId::Realtime);
+            let now = now.tv_sec.saturating_mul(1_000_000_000) + now.tv_nsec;
+            let now = u64::try_from(now).unwrap_or(0);
+            let number = now.max(newest.unwrap_or(0) + 1);
             if self.take(number, &stamp)? {
                 return Ok(Some(number));
             }
