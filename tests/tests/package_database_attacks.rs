@@ -1,9 +1,9 @@
 //! What users make of their package database misleads nobody and holds nobody up.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use caddis_lab::Signal;
-use caddis_tests::Environments;
+use caddis_lab::{Host, HostChild, Signal};
 use caddis_tests::packages::{When, admin, alice, healthy, host, packages, told};
+use caddis_tests::{Environments, HELPER};
 
 /// What the user puts in the place of the database neither hangs nor misleads anybody, and a session starts.
 #[test]
@@ -138,13 +138,8 @@ fn a_side_file_that_cannot_be_understood_is_left_and_named() {
     );
 }
 
-#[test]
-fn nobody_is_held_up_by_a_user_who_stops_the_merge() {
-    let host = host();
-    admin(&host, "dpkg -i /srv/p_1.deb; caddis admin refresh --quiet");
-    alice(&host, "dpkg -i /srv/q_1.deb");
-    // Whatever appears beside it is stopped before it has done anything.
-    let stop = r"
+/// Whatever appears beside it is stopped before it has done anything.
+const STOP: &str = r"
 import os, signal
 print('ready', flush=True)
 found = False
@@ -152,16 +147,34 @@ while True:
     for pid in range(os.getpid() + 1, os.getpid() + 50):
         try: os.kill(pid, signal.SIGSTOP)
         except OSError: continue
-        if not found: print('stopped', flush=True)
-        found = True
+        try: state = open(f'/proc/{pid}/stat').read().rsplit(')', 1)[1].split()[0]
+        except OSError: continue
+        # One that was over before is none.
+        if state == 'T' and not found:
+            print('stopped', flush=True)
+            found = True
 ";
-    let stopper = ["root", "python3", "-c", stop];
+
+/// Of alice's, in her environment.
+fn stopper(host: &Host) -> HostChild {
+    let stopper = ["root", "python3", "-c", STOP];
     let mut stopper = host.caddis("alice", &stopper).spawn();
     stopper.until("ready");
-    admin(
-        &host,
-        "DPKG_FRONTEND_LOCKED=no-hook dpkg -i /srv/p_3.deb; timeout 30 caddis admin refresh --quiet",
+    stopper
+}
+
+#[test]
+fn nobody_is_held_up_by_a_user_who_stops_the_merge() {
+    let host = host();
+    admin(&host, "dpkg -i /srv/p_1.deb; caddis admin refresh --quiet");
+    alice(&host, "dpkg -i /srv/q_1.deb");
+    let mut stopper = stopper(&host);
+    // A merge may be over before it can be stopped.
+    let until_stopped = format!(
+        "dpkg -i /srv/p_3.deb; until {HELPER} packages --for 1000:1000 default | grep failed; do \
+         touch /var/lib/dpkg/status; timeout 30 caddis admin refresh --quiet; done"
     );
+    admin(&host, &until_stopped);
     stopper.until("stopped");
     assert_eq!(
         told(&host),
@@ -172,4 +185,31 @@ while True:
     admin(&host, "caddis admin refresh --quiet");
     assert_eq!(packages(&host, "p q"), "ii p 3\nii q 1\n");
     healthy(&host);
+}
+
+#[test]
+fn the_watcher_is_not_held_up_by_a_user_who_stops_the_merge() {
+    let host = host();
+    admin(&host, "dpkg -i /srv/p_1.deb; caddis admin refresh --quiet");
+    alice(&host, "dpkg -i /srv/q_1.deb");
+    let mut stopper = stopper(&host);
+    let mut watcher = host.spawn("root", "exec caddis admin watch --verbose");
+    watcher.until(" for what happened before\n");
+    // A merge may be over before it can be stopped.
+    let mut again = host.spawn(
+        "root",
+        "while :; do touch /var/lib/dpkg/status; sleep 1; done",
+    );
+    stopper.until("stopped");
+    again.kill(Signal::KILL);
+    again.wait();
+    admin(&host, "touch /opt/later");
+    watcher.until("/opt/later");
+    // It has not given up on that yet.
+    let stopped = "cat /proc/[0-9]*/status 2> /dev/null | grep '^State:.T'";
+    host.sh("root", stopped).ok();
+    stopper.kill(Signal::TERM);
+    stopper.wait();
+    watcher.kill(Signal::TERM);
+    watcher.wait();
 }

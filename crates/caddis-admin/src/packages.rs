@@ -2,7 +2,7 @@
 
 use caddis_helper::host::RUN;
 use caddis_policy::{EnvName, Policy};
-use caddis_view::packages::{merge_in, remove_unused, see_to};
+use caddis_view::packages::{lines, merge_in, remove_unused, see_to};
 use caddis_view::store::Environments;
 use caddis_view::{Error, Result, Runtime};
 use std::path::Path;
@@ -16,13 +16,16 @@ pub(crate) const VERB: &str = "packages";
 /// So many at a time.
 const AT_ONCE: usize = 4;
 
-/// After this nobody waits any more; the rest is done by the next refresh or start. (One that its user holds up takes
-/// eleven seconds.)
-const LONGEST: Duration = Duration::from_secs(60);
+/// After this nobody waits any more, a package manager for one; the rest is done by the next refresh or start. One that
+/// its user holds up takes eleven seconds, so all that are held up together cost no more than that.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// All those that are `due`; then removes what no environment needs any more.
 pub(crate) fn all(policy: &Policy, due: &[(u32, EnvName, u64)]) -> Result<()> {
     let since = Instant::now();
+    let mut due = due.to_vec();
+    // Those that did not come to their end the last time come last.
+    due.sort_by_cached_key(|(uid, name, _)| has_failed(policy, *uid, name));
     let mut left = due.len();
     for some in due.chunks(AT_ONCE) {
         if since.elapsed() >= LONGEST {
@@ -50,6 +53,18 @@ pub(crate) fn all(policy: &Policy, due: &[(u32, EnvName, u64)]) -> Result<()> {
         left -= some.len();
     }
     remove_unused(&policy.storage.state)
+}
+
+/// Whether the last merge of an environment did not come to its end.
+fn has_failed(policy: &Policy, uid: u32, name: &EnvName) -> bool {
+    let notes = || -> Result<Vec<String>> {
+        let environments = Environments::of(&policy.storage.state, uid, false)?;
+        let environment = environments.map(|all| all.open(name)).transpose()?;
+        environment
+            .flatten()
+            .map_or(Ok(Vec::new()), |one| lines(&one))
+    };
+    notes().is_ok_and(|notes| notes.iter().any(|note| note.starts_with("failed=")))
 }
 
 /// One environment, whose overlays have looked at the base when its database was that of this number.

@@ -56,6 +56,9 @@ const LAYER_BITS: u64 = 0b111 << 61;
 /// beyond this many.
 const MOST_LINES: usize = 100_000;
 
+/// The same for what is open.
+const MOST_OPEN: usize = 10_000;
+
 impl Layers {
     /// Those of `overlays` of `instance`.
     pub fn of(instance: &Instance, overlays: &Overlays) -> Result<Layers> {
@@ -112,7 +115,8 @@ impl Layers {
 
     fn opened(&self, pid: i32) -> std::io::Result<BTreeSet<Held>> {
         let mut held = BTreeSet::new();
-        for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))?.flatten() {
+        let numbers = fs::read_dir(format!("/proc/{pid}/fdinfo"))?.flatten();
+        for entry in numbers.take(MOST_OPEN) {
             let info = fs::read(entry.path()).unwrap_or_default();
             let Some((mount, inode)) = parse_fdinfo(&info) else {
                 continue;

@@ -6,10 +6,11 @@ use super::gather::Gathered;
 use super::places::Places;
 use crate::{packages, refresh};
 use caddis_helper::output;
-use caddis_policy::Policy;
+use caddis_policy::{EnvName, Policy};
 use caddis_view::Result;
 use caddis_view::veil::{self, Look};
 use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// What is changed together is seen together: a command's changes take about that long.
@@ -20,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// And when.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// The same for package databases that were due while others were being merged.
+const MERGE_AGAIN: Duration = Duration::from_secs(10);
 
 /// The state of the watcher.
 #[derive(Debug)]
@@ -34,6 +38,9 @@ pub(super) struct Watcher {
     mounts: Budget,
     /// For looks at the whole base.
     looks: Budget,
+    /// For package databases. Their users can draw a merge out, so it goes on beside everything else, one at a time:
+    /// whoever merges holds this.
+    merges: Arc<Mutex<Budget>>,
     /// Some instances have not been refreshed: when it is their turn again.
     pending: Option<Instant>,
     /// Names were lost, of which the veil might need one.
@@ -57,6 +64,7 @@ impl Watcher {
             events: Budget::new(100, Duration::from_secs(10)),
             mounts: Budget::new(100, Duration::from_secs(10)),
             looks: Budget::new(300, Duration::from_secs(3600)),
+            merges: Arc::new(Mutex::new(Budget::new(100, Duration::from_secs(10)))),
             pending: None,
             unsure: false,
         };
@@ -156,16 +164,14 @@ impl Watcher {
     fn instances(&mut self, reason: &str) {
         match refresh::all(&self.policy, PATIENCE) {
             Ok(done) => {
-                if !done.due.is_empty()
-                    && let Err(error) = packages::all(&self.policy, &done.due)
-                {
-                    output::error(&error);
-                }
                 let unfinished = done.about_unfinished();
                 // Said once.
                 let new = unfinished.iter().filter(|_| self.pending.is_none());
                 done.errors.iter().chain(new).for_each(output::error);
                 self.pending = unfinished.is_some().then(|| Instant::now() + AGAIN);
+                if !done.due.is_empty() && !self.merge(done.due) {
+                    self.pending.get_or_insert(Instant::now() + MERGE_AGAIN);
+                }
                 if self.verbose {
                     let reason = output::printable(reason);
                     output::plain(&format!("refreshed {} for {reason}", done.refreshed));
@@ -173,6 +179,29 @@ impl Watcher {
             }
             Err(error) => output::error(&error),
         }
+    }
+
+    /// Has the databases brought together that are `due`. `false`: not now.
+    fn merge(&self, due: Vec<(u32, EnvName, u64)>) -> bool {
+        let rests = |budget: &Mutex<Budget>| {
+            let budget = budget.try_lock();
+            budget.map_or(true, |budget| budget.remaining().is_some())
+        };
+        if rests(&self.merges) {
+            return false;
+        }
+        let (policy, merges) = (self.policy.clone(), self.merges.clone());
+        std::thread::spawn(move || {
+            let Ok(mut budget) = merges.try_lock() else {
+                return;
+            };
+            let start = Instant::now();
+            if let Err(error) = packages::all(&policy, &due) {
+                output::error(&error);
+            }
+            budget.spent(start);
+        });
+        true
     }
 
     fn veil(&mut self, look: &Look) {

@@ -23,6 +23,7 @@ mod walk;
 pub use below::Ground;
 pub use plan::Change;
 
+use crate::renew;
 use caddis_policy::EnvName;
 use caddis_view::store::{Environments, missing};
 use caddis_view::{Error, Result, Runtime, instance};
@@ -87,9 +88,21 @@ impl Reverted<'_> {
             .ok_or_else(|| missing(self.name))
     }
 
+    /// The steps. What was renewed is none of the user's.
+    fn plan(&self, directory: &OwnedFd, what: &What) -> Result<Vec<plan::Layer>> {
+        let renewed = renew::names(directory)?;
+        let mut layers = plan::plan(directory, &self.ground, what)?;
+        for layer in &mut layers {
+            let mut steps = std::mem::take(&mut layer.steps);
+            steps.retain(|step| !renewed.contains(&layer.shown(&step.path)));
+            layer.steps = steps;
+        }
+        Ok(layers)
+    }
+
     /// What [`Reverted::revert`] would do now. Takes no lock.
     pub fn dry_run(&self, what: &What) -> Result<Vec<Outcome>> {
-        let layers = plan::plan(&self.directory()?, &self.ground, what)?;
+        let layers = self.plan(&self.directory()?, what)?;
         let outcomes = layers.iter().flat_map(|layer| {
             let outcome = |step: &plan::Step| layer.outcome(step, State::Planned);
             layer.steps.iter().map(outcome)
@@ -118,7 +131,7 @@ impl Reverted<'_> {
             // Under the lock: nobody starts, ends or removes it meanwhile.
             let directory = self.directory()?;
             stash::clear(&directory)?;
-            let layers = plan::plan(&directory, &self.ground, what)?;
+            let layers = self.plan(&directory, what)?;
             let files: u64 = layers
                 .iter()
                 .flat_map(|layer| &layer.steps)

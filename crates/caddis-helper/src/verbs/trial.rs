@@ -23,6 +23,10 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, name: &EnvName, word: Word) -> R
     }
     let runtime = Runtime::lock(Path::new(RUN), uid, name)?;
     end_idle(policy, &runtime, "decide about the try of", name)?;
+    if word == Word::Discard && environments.trial(name)? == Some(Trial::Kept) {
+        // It was to be kept, and could not be yet: the user may think better of it.
+        environments.leave_undecided(name)?;
+    }
     finish(&environments, name)?;
     if environments.trial(name)?.is_none() {
         return Err(no_trial(name));

@@ -13,17 +13,11 @@ use rustix::fs::{
     openat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Since 1970.
-fn seconds() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(1, |since| since.as_secs())
-}
 
 /// The copies.
 #[derive(Debug)]
@@ -52,9 +46,11 @@ impl Snapshots {
             {
                 return Ok(Some(newest));
             }
-            // A number that was used for another one must not come again, even if all were removed by hand: environments
-            // remember theirs.
-            let number = newest.map_or_else(seconds, |newest| newest + 1);
+            // Never one again that an environment may remember, should these copies be lost.
+            let now = clock_gettime(ClockId::Realtime);
+            let now = now.tv_sec.saturating_mul(1_000_000_000) + now.tv_nsec;
+            let now = u64::try_from(now).unwrap_or(0);
+            let number = now.max(newest.unwrap_or(0) + 1);
             if self.take(number, &stamp)? {
                 return Ok(Some(number));
             }
