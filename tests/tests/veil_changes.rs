@@ -157,11 +157,12 @@ fn other_groups_another_policy_or_another_clock_take_a_full_look() {
     assert!(covered(&host, "").contains("/usr/share/far/away/log"));
     // The last look seems to be yet to come; or what is known of it is damaged.
     host.sh("root", "mkdir -p /usr/share/other/place").ok();
+    // (What has changed at the very moment of a look is looked at again.)
     for damage in [
         "touch -d '1 year' /var/lib/caddis/veil/basis",
         "echo x >> /var/lib/caddis/veil/basis",
     ] {
-        host.sh("root", "rm -f /usr/share/other/place/new; caddis admin refresh; install -m 600 /dev/null /usr/share/other/place/new").ok();
+        host.sh("root", "rm -f /usr/share/other/place/new; sleep 0.1; caddis admin refresh; install -m 600 /dev/null /usr/share/other/place/new").ok();
         assert!(!covered(&host, "").contains("place/new"));
         host.sh("root", damage).ok();
         assert!(covered(&host, "").contains("place/new"), "{damage}");
