@@ -249,3 +249,24 @@ fn the_caller_can_end_it() {
     assert!(output.text().contains("status=143"), "{output}");
     assert_eq!(host.sh("root", "pgrep caddis-helper").code(), 1);
 }
+
+#[test]
+fn many_attributes_are_compared_as_well() {
+    let host = Host::start().unwrap();
+    let set = "import os\nfor i in range(40): os.setxattr('/opt/many', f'user.a-rather-long-name-{i}', b'x')";
+    host.sh("root", "echo text > /opt/many").ok();
+    host.command("root", &["python3", "-"])
+        .stdin(set)
+        .run()
+        .ok();
+    host.inside_root("alice", "chmod 600 /opt/many; chmod 644 /opt/many")
+        .ok();
+    let diff = || host.sh("alice", "caddis diff").ok().stdout;
+    assert_eq!(diff(), "");
+    host.inside_root(
+        "alice",
+        "setfattr -n user.a-rather-long-name-39 -v y /opt/many",
+    )
+    .ok();
+    assert_eq!(diff(), "P  /opt/many\n");
+}

@@ -30,7 +30,17 @@ fn can_be_set_inside(name: &CStr) -> bool {
 /// The most that the kernel has of names, and of one value; see xattr(7).
 const MOST: usize = 65536;
 
+/// What is enough nearly always. The kernel allocates as much as it is offered, for each call.
+const USUAL: usize = 256;
+
 fn list(name: Name<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
+    match list_into(name, &mut buffer[..USUAL]) {
+        Err(Errno::RANGE) => list_into(name, buffer),
+        other => other,
+    }
+}
+
+fn list_into(name: Name<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
     // Of a directory itself, which need not be open to be read.
     let own = if name.name.is_empty() {
         c"."
