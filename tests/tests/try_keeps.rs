@@ -121,15 +121,18 @@ fn program(words: &[&str], seed: u64, count: u32) -> Vec<String> {
         .collect()
 }
 
+/// What alice sees after the program has run by way of `caddis` with these words.
+fn view(host: &Host, words: &[&str], seed: u64, count: u32) -> String {
+    let words = program(words, seed, count);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    host.caddis("alice", &words).run().ok().stdout
+}
+
 #[test]
 fn what_is_kept_is_what_the_try_saw() {
     let host = Host::start().unwrap();
     host.sh("root", BASE).ok();
-    let run = |words: &[&str], seed: u64, count: u32| {
-        let words = program(words, seed, count);
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        host.caddis("alice", &words).run().ok().stdout
-    };
+    let run = |words: &[&str], seed, count| view(&host, words, seed, count);
     let cases = std::env::var("CASES").map_or(25, |cases| cases.parse().unwrap());
     let config = ProptestConfig {
         failure_persistence: None,
@@ -189,11 +192,7 @@ const STATE: &str = "/var/lib/caddis/env/1000";
 fn a_keep_that_was_killed_is_finished_by_the_next_use() {
     let host = Host::start().unwrap();
     host.sh("root", BASE).ok();
-    let run = |words: &[&str], seed: u64, count: u32| {
-        let words = program(words, seed, count);
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        host.caddis("alice", &words).run().ok().stdout
-    };
+    let run = |words: &[&str], seed, count| view(&host, words, seed, count);
     run(&["root"], 1, 60);
     host.sh("alice", "caddis stop").ok();
     undecided(&host);

@@ -15,9 +15,7 @@ pub(crate) fn plan(
     identity: &Identity,
     home: Option<&Path>,
 ) -> Result<(Plan, Option<String>), Error> {
-    let table = std::fs::read("/proc/self/mountinfo")
-        .map_err(|error| Error::refused("read", "/proc/self/mountinfo", error))?;
-    let mut mounts = mountinfo::parse(&table);
+    let mut mounts = mountinfo::read(mountinfo::OWN)?;
     for mount in &mut mounts {
         mount.directory = !policy.view.overlay_types.contains(&mount.fstype)
             || std::fs::symlink_metadata(&mount.at).is_ok_and(|metadata| metadata.is_dir());

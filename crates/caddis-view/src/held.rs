@@ -63,8 +63,7 @@ impl Layers {
     /// Those of `overlays` of `instance`.
     pub fn of(instance: &Instance, overlays: &Overlays) -> Result<Layers> {
         let path = format!("/proc/{}/mountinfo", instance.pid.as_raw_nonzero());
-        let table = fs::read(&path).map_err(|error| crate::Error::refused("read", path, error))?;
-        let mounts = crate::mountinfo::parse(&table);
+        let mounts = crate::mountinfo::read(&path)?;
         let mut layers = Vec::new();
         for (environment, guard) in overlays.environments.iter().zip(&overlays.guards) {
             let id = statx(environment, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)

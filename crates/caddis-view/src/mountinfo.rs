@@ -1,5 +1,6 @@
 //! The mount table of the host, as data.
 
+use crate::error::{Error, Result};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,15 @@ pub struct Mount {
     pub directory: bool,
     /// The user whose program answers for it, of a FUSE file system.
     pub fuse_user: Option<u32>,
+}
+
+/// The mount table of this process.
+pub const OWN: &str = "/proc/self/mountinfo";
+
+/// Reads the mount table in the file `path`: [`OWN`], or that of another process.
+pub fn read(path: &str) -> Result<Vec<Mount>> {
+    let table = std::fs::read(path).map_err(|error| Error::refused("read", path, error))?;
+    Ok(parse(&table))
 }
 
 /// Reads the text of `/proc/self/mountinfo`: the mounts that can be reached by their path, outer

@@ -67,9 +67,7 @@ impl FileSystems {
     /// Watches all that the mount table has now and that matters. All are marked again, which changes nothing for
     /// those that were: a mount in the place of a former one is told from it by nothing that could be relied on.
     pub(super) fn update(&mut self, policy: &Policy, places: &Places) -> Result<()> {
-        let path = "/proc/self/mountinfo";
-        let table = std::fs::read(path).map_err(|error| Error::refused("read", path, error))?;
-        let mounts = mountinfo::parse(&table)
+        let mounts = mountinfo::read(mountinfo::OWN)?
             .into_iter()
             .map(|mount| (mount.at, mount.fstype));
         let wanted = mounts

@@ -60,24 +60,15 @@ pub(super) fn swap(
         Base::Link(target) => symlinkat(target, directory, beside).map(|()| true),
         Base::Nothing | Base::Other => Ok(false),
     }?;
-    let rename = |from, to, flags| renameat_with(directory, from, directory, to, flags);
-    let remove = || unlinkat(directory, beside, AtFlags::empty());
-    let (moved, back) = match (made, shown) {
-        (true, Some(_)) => (
-            rename(name, beside, RenameFlags::EXCHANGE),
-            RenameFlags::EXCHANGE,
-        ),
-        (false, Some(_)) => (
-            rename(name, beside, RenameFlags::NOREPLACE),
-            RenameFlags::NOREPLACE,
-        ),
-        (true, None) => (
-            rename(beside, name, RenameFlags::NOREPLACE),
-            RenameFlags::NOREPLACE,
-        ),
+    let (from, to, flags) = match (made, shown) {
+        (true, Some(_)) => (name, beside, RenameFlags::EXCHANGE),
+        (false, Some(_)) => (name, beside, RenameFlags::NOREPLACE),
+        (true, None) => (beside, name, RenameFlags::NOREPLACE),
         (false, None) => return Ok(()),
     };
-    if let Err(errno) = moved {
+    let rename = |from, to| renameat_with(directory, from, directory, to, flags);
+    let remove = || unlinkat(directory, beside, AtFlags::empty());
+    if let Err(errno) = rename(from, to) {
         if made {
             remove()?;
         }
@@ -86,7 +77,7 @@ pub(super) fn swap(
     let Some(shown) = shown else { return Ok(()) };
     let old = statat(directory, beside, AtFlags::SYMLINK_NOFOLLOW)?;
     if !is_copy(&old, shown) {
-        rename(beside, name, back)?;
+        rename(to, from)?;
         if !made {
             return Ok(());
         }

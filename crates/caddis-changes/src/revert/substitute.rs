@@ -4,12 +4,12 @@
 use caddis_view::Identity;
 use caddis_view::credentials::as_user;
 use caddis_view::overlayfs::REDIRECT;
-use caddis_view::tree::{path_of, times};
+use caddis_view::tree::{copy_data, path_of, times};
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, SeekFrom, Stat, XattrFlags, chmodat, chownat, fstat, getxattr,
-    listxattr, mkdirat, openat, readlinkat, removexattr, seek, setxattr, symlinkat, utimensat,
+    AtFlags, FileType, Mode, OFlags, Stat, XattrFlags, chmodat, chownat, fstat, getxattr,
+    listxattr, mkdirat, openat, readlinkat, removexattr, setxattr, symlinkat, utimensat,
 };
-use rustix::io::{Errno, pwrite, read};
+use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
@@ -55,40 +55,11 @@ pub(super) fn copy(
             let flags =
                 OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let target = openat(parent, name, flags, Mode::RUSR | Mode::WUSR)?;
-            copy_data(&source, &target)?;
+            copy_data(&source, &target, &fstat(&source)?)?;
         }
         _ => return Err(Errno::OPNOTSUPP),
     }
     copy_attributes(identity, base, &open_path(parent, name)?)
-}
-
-/// Data only; holes stay holes.
-fn copy_data(source: &OwnedFd, target: &OwnedFd) -> Result<(), Errno> {
-    let size = u64::try_from(fstat(source)?.st_size).unwrap_or(0);
-    let mut buffer = vec![0; 1 << 17];
-    let mut at = 0;
-    while at < size {
-        at = match seek(source, SeekFrom::Data(at)) {
-            Ok(start) => start,
-            Err(Errno::NXIO) => break,
-            Err(errno) => return Err(errno),
-        };
-        let end = seek(source, SeekFrom::Hole(at))?;
-        seek(source, SeekFrom::Start(at))?;
-        while at < end {
-            let length = read(source, &mut buffer)?;
-            let mut rest = &buffer[..length];
-            if rest.is_empty() {
-                return rustix::fs::ftruncate(target, at);
-            }
-            while !rest.is_empty() {
-                let written = pwrite(target, rest, at)?;
-                at += u64::try_from(written).unwrap_or(0);
-                rest = &rest[written..];
-            }
-        }
-    }
-    rustix::fs::ftruncate(target, size)
 }
 
 /// Owner, mode, extended attributes and times.

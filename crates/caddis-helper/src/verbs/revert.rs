@@ -18,8 +18,6 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, revert: Revert) -> Result<u8, Er
     let name = revert.name.unwrap_or_default();
     let environments = Environments::of(&policy.storage.state, identity.uid, false)?
         .ok_or_else(|| missing(&name))?;
-    let table = std::fs::read("/proc/self/mountinfo")
-        .map_err(|error| Error::refused("read", "/proc/self/mountinfo", error))?;
     let veil = veil::newest(&policy.storage.state)?;
     let reverted = Reverted {
         name: &name,
@@ -27,7 +25,7 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, revert: Revert) -> Result<u8, Er
         ground: Ground {
             identity: &identity,
             view: &resolved(&policy.view)?,
-            mounts: &mountinfo::parse(&table),
+            mounts: &mountinfo::read(mountinfo::OWN)?,
             veil: &veil.directory,
         },
         run: Path::new(RUN),

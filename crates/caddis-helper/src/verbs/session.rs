@@ -15,10 +15,11 @@ use caddis_sys::Signals;
 use caddis_view::instance::REMOVED;
 use caddis_view::packages::{self, Due};
 use caddis_view::session::run as run_session;
-use caddis_view::store::Environments;
+use caddis_view::store::{Environments, missing};
 use caddis_view::{Command, Ended, Entrance, Error, Identity, Instance, Runtime, Start};
 use rustix::io::Errno;
 use std::ffi::{CString, OsString};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -171,9 +172,8 @@ fn start_or_join(
         }
         // Again, under the lock that a removal needs, too.
         environments.create(name)?;
-        if let Some(directory) = environments.open(name)? {
-            caddis_changes::renew::give_back(&directory)?;
-        }
+        let directory = environments.open(name)?.ok_or_else(|| missing(name))?;
+        caddis_changes::renew::give_back(&directory)?;
         let (plan, warning) = plan(policy, identity, session.home.as_deref())?;
         let start = Start {
             plan: &plan,
@@ -185,7 +185,7 @@ fn start_or_join(
             trial: session.trial,
             packages: match session.trial {
                 true => None,
-                false => packages(policy, environments, name),
+                false => packages(policy, directory),
             },
         };
         let begun = start.begin(runtime);
@@ -230,10 +230,10 @@ fn renew(
 
 /// What is to be done to the environment's package database. A database that nobody can look at is no reason not to
 /// start; the next start tries again.
-fn packages(policy: &Policy, environments: &Environments, name: &EnvName) -> Option<Due> {
+fn packages(policy: &Policy, environment: OwnedFd) -> Option<Due> {
     let state = &policy.storage.state;
     let number = packages::current(state).ok()??;
-    packages::see_to(state, environments.open(name).ok()??, number, false).ok()?
+    packages::see_to(state, environment, number, false).ok()?
 }
 
 fn explained(name: &EnvName, error: Error) -> Error {

@@ -10,7 +10,8 @@ use std::ffi::CStr;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 
-/// Copies the data of a file, keeping its holes.
+/// Copies the data of a file of which `stat` is, keeping its holes. One that becomes shorter meanwhile ends where it
+/// ends then.
 pub fn copy_data(source: &OwnedFd, target: &OwnedFd, stat: &Stat) -> Result<(), Errno> {
     let size = u64::try_from(stat.st_size).unwrap_or(0);
     let mut at = 0;
@@ -21,14 +22,16 @@ pub fn copy_data(source: &OwnedFd, target: &OwnedFd, stat: &Stat) -> Result<(), 
             Err(errno) => return Err(errno),
         };
         let end = rustix::fs::seek(source, rustix::fs::SeekFrom::Hole(start))?;
-        copy_range(source, target, start..end)?;
-        at = end;
+        at = copy_range(source, target, start..end)?;
+        if at < end {
+            return rustix::fs::ftruncate(target, at);
+        }
     }
     rustix::fs::ftruncate(target, size)
 }
 
-/// Copies a part of a file, which ends earlier if the file has become shorter.
-fn copy_range(source: &OwnedFd, target: &OwnedFd, range: Range<u64>) -> Result<(), Errno> {
+/// Copies a part of a file. Returns where it ends, which is earlier if the file has become shorter.
+fn copy_range(source: &OwnedFd, target: &OwnedFd, range: Range<u64>) -> Result<u64, Errno> {
     let (mut read_at, mut write_at) = (range.start, range.start);
     let mut buffer = Vec::new();
     while read_at < range.end {
@@ -51,7 +54,7 @@ fn copy_range(source: &OwnedFd, target: &OwnedFd, range: Range<u64>) -> Result<(
             Err(errno) => return Err(errno),
         }
     }
-    Ok(())
+    Ok(read_at)
 }
 
 /// Copies owner, mode, times and those extended attributes that are `wanted` by their name.

@@ -110,11 +110,12 @@ pub fn as_json(list: &[Process]) -> Result<String, Error> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn list() -> [Process; 2] {
-        let shell = Process {
+    /// A shell on a terminal.
+    pub fn shell() -> Process {
+        Process {
             uid: 1000,
             environment: "default".into(),
             pid: 12,
@@ -124,7 +125,11 @@ mod tests {
             tty: Some("pts/3".into()),
             start: 1000,
             command: b"sh\0-c\0x\x1b[2J\0".to_vec(),
-        };
+        }
+    }
+
+    fn list() -> [Process; 2] {
+        let shell = shell();
         let odd = Process {
             pid: 13,
             user: 0,

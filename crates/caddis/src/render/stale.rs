@@ -92,15 +92,8 @@ mod tests {
 
     fn list() -> [Stale; 1] {
         let process = Process {
-            uid: 1000,
-            environment: "default".into(),
-            pid: 12,
-            host_pid: 34567,
-            user: 1000,
-            session: Some(12),
-            tty: None,
-            start: 1000,
             command: b"sleep\x00100".to_vec(),
+            ..processes::tests::shell()
         };
         [Stale {
             process,
