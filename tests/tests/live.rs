@@ -234,3 +234,62 @@ fn a_refresh_needs_nothing_of_the_instances_that_it_cannot_have() {
     }
     assert!(sessions.iter().all(|session| !session.has_ended()));
 }
+
+#[test]
+fn a_refresh_that_is_killed_anywhere_is_made_good_by_the_next() {
+    let host = Host::start().unwrap();
+    host.sh("root", "echo 0 > /opt/f").ok();
+    // With a package database of their own, so that there is one to merge.
+    host.inside_root("alice", "apt-get install -y -q cowsay")
+        .ok();
+    let mut session = host.session("alice", "cat /opt/f; read -r end");
+    session.until("0");
+    let (mut done, mut killed) = (0_usize, 0);
+    let calls = [
+        "mkdirat",
+        "openat",
+        "renameat2",
+        "fsconfig",
+        "flock",
+        "clone3,clone,fork",
+    ];
+    for call in calls {
+        for number in [1, 3, 8] {
+            let version = format!("{call} {number}");
+            // Something of each kind to do: a name, a stand-in of the veil, a package (without the hook's refresh).
+            let package = ["-i /srv/repo/tree_*.deb", "-r tree"][done % 2];
+            done += 1;
+            let change = format!(
+                "set -e; echo '{version}' > /opt/n; mv /opt/n /opt/f; install -m 600 /dev/null '/etc/secret {version}'; \
+                 DPKG_FRONTEND_LOCKED=no-hook dpkg {package}"
+            );
+            host.sh("root", &change).ok();
+            let inject = format!("inject={call}:signal=KILL:when={number}");
+            let strace = ["strace", "-f", "-o", "/dev/null", "-e", &inject];
+            let refresh = ["caddis", "admin", "refresh", "--full", "--quiet"];
+            let output = host.run("root", &[&strace[..], &refresh].concat());
+            killed += usize::from(output.code() != 0);
+            host.sh("root", "caddis admin refresh --full").ok();
+            assert_eq!(host.inside("alice", "cat /opt/f").text(), version);
+            let seen =
+                "dpkg-query -W -f '${Status}' tree 2> /dev/null | grep -c ' installed' || true";
+            let outside = host.sh("root", seen).ok().stdout;
+            assert_eq!(host.inside("alice", seen).stdout, outside, "{version}");
+        }
+    }
+    assert!(killed > 8, "{killed}");
+    host.inside_root("alice", "dpkg --audit && apt-get check -q")
+        .ok();
+    assert!(!session.has_ended());
+    // One generation of the veil that runs, the newest, and nothing half-made.
+    let left = host
+        .sh("root", "ls /var/lib/caddis/veil /var/lib/caddis/packages")
+        .ok();
+    assert!(!left.stdout.contains(".new"), "{left}");
+    // What only root can read has its stand-in, which is none of its name.
+    drop(session);
+    host.sh("alice", "caddis stop").ok();
+    let secrets = "ls /etc | grep -c secret";
+    assert_ne!(host.sh("root", secrets).ok().text(), "0");
+    assert_eq!(host.inside("alice", secrets).text(), "0");
+}
