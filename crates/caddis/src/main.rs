@@ -7,14 +7,14 @@
 mod cli;
 mod commands;
 mod doctor;
-mod error;
 mod helper;
 mod render;
 mod session;
 mod terminal;
-mod user;
 
 use std::process::ExitCode;
+
+use caddis_client::{error, user};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();

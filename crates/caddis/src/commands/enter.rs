@@ -32,12 +32,9 @@ impl Enter {
     /// Becomes the shell.
     pub fn run(self) -> Result<u8, Error> {
         start(Request {
-            role: Role::Login,
             environment: self.env,
-            user: None,
-            command: Vec::new(),
             dry_run: self.dry_run,
-            trial: false,
+            ..Request::new(Role::Login)
         })
     }
 }

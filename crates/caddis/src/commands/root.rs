@@ -47,12 +47,11 @@ impl Root {
     /// Becomes the command.
     pub fn run(self) -> Result<u8, Error> {
         start(Request {
-            role: Role::Root,
             environment: self.env,
             user: self.user,
             command: self.command,
             dry_run: self.dry_run,
-            trial: false,
+            ..Request::new(Role::Root)
         })
     }
 }

@@ -48,12 +48,11 @@ impl Run {
     /// Becomes the command.
     pub fn run(self) -> Result<u8, Error> {
         start(Request {
-            role: Role::User,
             environment: self.env,
             user: self.user,
             command: self.command,
             dry_run: self.dry_run,
-            trial: false,
+            ..Request::new(Role::User)
         })
     }
 }

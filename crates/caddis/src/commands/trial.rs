@@ -100,12 +100,10 @@ impl Try {
 
     fn session(&self, name: &EnvName, command: Vec<OsString>) -> Result<Ended, Error> {
         attend(Request {
-            role: if self.root { Role::Root } else { Role::User },
             environment: Some(name.as_str().into()),
-            user: None,
             command,
-            dry_run: false,
             trial: true,
+            ..Request::new(if self.root { Role::Root } else { Role::User })
         })
     }
 

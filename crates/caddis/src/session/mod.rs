@@ -1,52 +1,20 @@
 //! What `enter`, `run` and `root` have in common: a session in an environment.
 
 mod attend;
-mod caller;
 mod directory;
-mod names;
-mod plan;
-mod variables;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub use attend::Ended;
-pub use caller::{Caller, is_inside};
-pub use names::{DEFAULT, environment_name};
-pub use plan::{For, plan};
+pub use caddis_client::session::{
+    Caller, DEFAULT, For, Request, Role, environment_name, is_absolute, is_inside, plan,
+};
 
 use crate::error::{Error, FAILED};
 use crate::helper::Call;
 use crate::render::text::quoted;
 use crate::terminal;
 use crate::user::{Account, group};
-
-/// As whom the command runs inside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// As the user.
-    User,
-    /// As the environment's root.
-    Root,
-    /// As the environment's configuration says.
-    Login,
-}
-
-/// A session that somebody asked for.
-#[derive(Debug, Clone)]
-pub struct Request {
-    pub role: Role,
-    /// The environment, if one was named.
-    pub environment: Option<OsString>,
-    /// For whom, if not for the caller.
-    pub user: Option<OsString>,
-    /// The command; none means a login shell.
-    pub command: Vec<OsString>,
-    /// Only print what would be done.
-    pub dry_run: bool,
-    /// What is changed is to be decided upon.
-    pub trial: bool,
-}
 
 /// Starts a session and, except where a terminal has to be relayed, becomes it.
 pub fn start(request: Request) -> Result<u8, Error> {
@@ -72,7 +40,7 @@ fn prepare(request: Request) -> Result<(Call, bool), Error> {
         caller.directory = caller.directory.filter(open);
     }
     if let Some(account) = whom.account()
-        && !plan::is_absolute(&account.home)
+        && !is_absolute(&account.home)
     {
         let home = quoted(account.home.as_encoded_bytes());
         Error::failed(format!(

@@ -16,11 +16,15 @@ const DEFAULT_SHELL: &str = "/bin/sh";
 /// One line of the user database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
+    /// The login name.
     pub name: OsString,
+    /// The user id.
     pub uid: u32,
+    /// The id of the primary group.
     pub gid: u32,
     /// Empty if the database does not say.
     pub home: OsString,
+    /// The login shell.
     pub shell: OsString,
 }
 

@@ -4,9 +4,8 @@ use std::ffi::OsStr;
 
 use super::variables::for_somebody_else;
 use super::{Caller, Request, Role, environment_name};
+use crate::call::{Call, for_value};
 use crate::error::Error;
-use crate::helper::Call;
-use crate::helper::call::for_value;
 use crate::user::Account;
 
 /// Whose environment the session is in.
@@ -25,7 +24,7 @@ impl For {
     }
 
     /// The user's account, where one is known.
-    pub(super) fn account(&self) -> Option<&Account> {
+    pub fn account(&self) -> Option<&Account> {
         match self {
             Self::Caller(account) => account.as_ref(),
             Self::SomebodyElse(account, _) => Some(account),
@@ -34,7 +33,7 @@ impl For {
 }
 
 /// Nothing else is a home or a shell to the helper; a user database may hold anything.
-pub(super) fn is_absolute(path: &OsStr) -> bool {
+pub fn is_absolute(path: &OsStr) -> bool {
     path.as_encoded_bytes().starts_with(b"/")
 }
 
@@ -79,6 +78,11 @@ pub fn plan(
         .maybe("--stack", caller.stack.map(|bytes| bytes.to_string()))
         .flag("--dry-run", request.dry_run)
         .flag("--try", request.trial)
+        .flag("--login", request.login)
+        .maybe(
+            "--files",
+            (request.files > 0).then(|| request.files.to_string()),
+        )
         .command(request.command))
 }
 
@@ -113,14 +117,9 @@ mod tests {
     }
 
     fn request(role: Role, command: &[&str]) -> Request {
-        let command = command.iter().map(Into::into).collect();
         Request {
-            role,
-            environment: None,
-            user: None,
-            command,
-            dry_run: false,
-            trial: false,
+            command: command.iter().map(Into::into).collect(),
+            ..Request::new(role)
         }
     }
 

@@ -7,8 +7,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 
-use super::record::Record;
 use crate::error::{Error, FAILED};
+use crate::record::Record;
 
 /// Where the helper is installed. Set when the program is built and never taken from the environment, so that nobody
 /// can be made to run another program as the helper.

@@ -6,12 +6,14 @@ use std::path::PathBuf;
 /// What a session takes over from whoever asks for it.
 #[derive(Debug, Clone)]
 pub struct Caller {
+    /// Their user id.
     pub uid: u32,
     /// Whether the caller seems to be in an environment already. Anybody can set the variable; it only decides which
     /// questions are left to the helper, which knows.
     pub inside: bool,
     /// The working directory; none where it was removed or cannot be reached.
     pub directory: Option<PathBuf>,
+    /// All of them.
     pub variables: Vec<(OsString, OsString)>,
     /// The soft limit of the stack in bytes, where the kernel will not leave it to a setuid program.
     pub stack: Option<u64>,

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use super::percent;
 use crate::error::Error;
+use crate::percent;
 
 /// The fields of a line, values decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]

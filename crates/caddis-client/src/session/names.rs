@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use caddis_policy::EnvName;
 
 use crate::error::Error;
-use crate::render::text::quoted;
+use crate::text::quoted;
 
 /// The environment meant when none is named.
 pub const DEFAULT: &str = "default";
