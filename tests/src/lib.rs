@@ -6,6 +6,7 @@
 
 pub mod attack;
 pub mod packages;
+pub mod readme;
 pub mod revert;
 
 mod install;
