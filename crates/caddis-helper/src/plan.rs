@@ -3,7 +3,7 @@
 use caddis_policy::{Policy, View};
 use caddis_view::error::words;
 use caddis_view::mountinfo::{self, Mount};
-use caddis_view::{Error, Identity, Plan, Wish, home};
+use caddis_view::{Error, Identity, Plan, Wish, cgroup, home};
 use rustix::io::Errno;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -43,20 +43,27 @@ pub(crate) fn plan(
         &Wish {
             uid: identity.uid,
             home,
+            cgroups: cgroup::read(),
         },
     );
     Ok((plan, warning))
 }
 
-/// The administrator's paths without links; those that do not exist are left out. One that cannot be looked up for
+/// The administrator's paths without links; those that do not exist are left out, except for private ones whose
+/// directory exists: they are not to be seen either once they do. One that cannot be looked up for
 /// another reason is not: what is to be hidden would show.
 pub(crate) fn resolved(view: &View) -> Result<View, Error> {
-    let resolve = |paths: &[PathBuf]| -> Result<Vec<PathBuf>, Error> {
+    let resolve = |paths: &[PathBuf], to_come: bool| -> Result<Vec<PathBuf>, Error> {
         let mut resolved = Vec::with_capacity(paths.len());
         for path in paths {
             match std::fs::canonicalize(path) {
                 Ok(path) => resolved.push(path),
-                Err(error) if ABSENT.contains(&error.kind()) => {}
+                Err(error) if ABSENT.contains(&error.kind()) => {
+                    let place = path.parent().zip(path.file_name()).filter(|_| to_come);
+                    let place =
+                        place.and_then(|(above, name)| Some(above.canonicalize().ok()?.join(name)));
+                    resolved.extend(place);
+                }
                 Err(error) => {
                     return Err(Error::refused("find", path.display(), error).hint(
                         "the policy names it under `view`; an administrator can take it out there",
@@ -67,11 +74,11 @@ pub(crate) fn resolved(view: &View) -> Result<View, Error> {
         Ok(resolved)
     };
     Ok(View {
-        private: resolve(&view.private)?,
-        memory: resolve(&view.memory)?,
-        hidden: resolve(&view.hidden)?,
-        shared: resolve(&view.shared)?,
-        read_only: resolve(&view.read_only)?,
+        private: resolve(&view.private, true)?,
+        memory: resolve(&view.memory, false)?,
+        hidden: resolve(&view.hidden, false)?,
+        shared: resolve(&view.shared, false)?,
+        read_only: resolve(&view.read_only, false)?,
         ..view.clone()
     })
 }

@@ -7,11 +7,12 @@ use crate::path::{PathError, check_exposed, check_place};
 /// The table `view`. What no list names is seen as on the host and can be changed privately.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
-    /// Directories seen empty at first; what the user puts there stays in the changes.
+    /// Directories and files seen empty at first; what the user puts there stays in the changes. What the host does
+    /// not have is not seen when it appears later either.
     pub private: Vec<PathBuf>,
     /// Directories in memory, gone with the instance.
     pub memory: Vec<PathBuf>,
-    /// Directories seen empty and read-only.
+    /// Directories and files seen empty and read-only.
     pub hidden: Vec<PathBuf>,
     /// Mount points passed through as on the host though their type would be overlaid.
     pub shared: Vec<PathBuf>,
@@ -57,7 +58,21 @@ pub enum ViewError {
 impl Default for View {
     fn default() -> Self {
         Self {
-            private: paths(&["/home", "/var/tmp"]),
+            private: paths(&[
+                "/home",
+                "/var/tmp",
+                "/var/log/wtmp",
+                "/var/log/wtmp.1",
+                "/var/log/lastlog",
+                "/var/log/faillog",
+                "/var/lib/wtmpdb",
+                "/var/lib/lastlog",
+                "/var/lib/systemd/linger",
+                "/var/log/journal",
+                "/var/lib/systemd/coredump",
+                "/var/crash",
+                "/var/mail",
+            ]),
             memory: paths(&["/tmp"]),
             hidden: Vec::new(),
             shared: Vec::new(),

@@ -11,11 +11,12 @@ use crate::merge::{Merged, open_sources, overlays};
 use crate::place::{Missing, View};
 use crate::plan::{Plan, Step};
 use caddis_policy::Policy;
-use caddis_sys::MountAttr;
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
-use rustix::io::fcntl_dupfd_cloexec;
+use caddis_sys::{MountAttr, unshare};
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat, stat};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
 use rustix::process::{chdir, fchdir, pivot_root, umask};
+use rustix::thread::UnshareFlags;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -103,6 +104,15 @@ pub(crate) fn build(materials: &Materials<'_>) -> Result<Built> {
         view,
         memories: 0,
     };
+    if materials
+        .plan
+        .steps
+        .iter()
+        .any(|step| matches!(step, Step::Cgroup { .. }))
+    {
+        // What is mounted in it begins at the cgroup that this process is in.
+        unshare(UnshareFlags::NEWCGROUP).doing("unshare", || "the cgroup namespace")?;
+    }
     View::places(materials.identity, || {
         for (step, source) in materials.plan.steps.iter().zip(&sources.steps) {
             builder.step(step, source.as_ref(), &overlays, &sources.devices)?;
@@ -168,17 +178,25 @@ impl Builder<'_> {
                 self.view.show(&mount, at, Missing::PassOver)
             }
             Step::Memory(path) => {
-                self.memories += 1;
-                let name = format!("memory{}", self.memories);
-                let mode = rustix::fs::stat(path).map_or(0o1777, |stat| stat.st_mode & 0o7777);
-                self.memory.directory(&name, mode)?;
-                self.view
-                    .show(&self.memory.part(&name, HARMLESS)?, path, Missing::Create)
+                let mount = match stat(path) {
+                    Err(Errno::NOENT) => return Ok(()),
+                    Ok(stat) if !is_directory(&stat) => self.nothing(HARMLESS, stat.st_mode)?,
+                    other => {
+                        let mode = other.map_or(0o1777, |stat| stat.st_mode & 0o7777);
+                        let name = self.next_name();
+                        self.memory.directory(&name, mode)?;
+                        self.memory.part(&name, HARMLESS)?
+                    }
+                };
+                self.view.show(&mount, path, Missing::Create)
             }
             Step::Hide(path) => {
                 let flags = HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY;
-                self.view
-                    .show(&self.memory.part("empty", flags)?, path, Missing::PassOver)
+                let mount = match stat(path) {
+                    Ok(stat) if !is_directory(&stat) => self.nothing(flags, 0o444)?,
+                    _ => self.memory.part("empty", flags)?,
+                };
+                self.view.show(&mount, path, Missing::PassOver)
             }
             Step::Dev => dev::build(self, devices),
             Step::Sys => {
@@ -187,8 +205,26 @@ impl Builder<'_> {
                 let flags = HARMLESS
                     | MountAttrFlags::MOUNT_ATTR_RDONLY
                     | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-                let mount = clone_mount(&sys, true, &MountAttr::new(flags).recursive())?;
+                let mount = clone_mount(&sys, false, &MountAttr::new(flags))?;
                 self.view.show(&mount, Path::new("/sys"), Missing::Insist)
+            }
+            Step::Cgroup {
+                at,
+                fstype,
+                options,
+            } => {
+                let options: Vec<(&str, &str)> = options
+                    .iter()
+                    .map(|option| option.split_once('=').unwrap_or((option, "")))
+                    .collect();
+                let flags = HARMLESS
+                    | MountAttrFlags::MOUNT_ATTR_RDONLY
+                    | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+                // The host may have given a hierarchy up meanwhile. Less is seen then; nobody is kept out for it.
+                let Ok(mount) = new_filesystem(fstype, &options, flags, |create| create()) else {
+                    return Ok(());
+                };
+                self.view.show(&mount, at, Missing::PassOver)
             }
             Step::Run => self.run(),
             Step::Home(path) => {
@@ -222,6 +258,18 @@ impl Builder<'_> {
         }
     }
 
+    fn next_name(&mut self) -> String {
+        self.memories += 1;
+        format!("memory{}", self.memories)
+    }
+
+    /// An empty file in the instance's memory.
+    fn nothing(&mut self, flags: MountAttrFlags, mode: u32) -> Result<OwnedFd> {
+        let name = self.next_name();
+        self.memory.file(&name, "", mode & 0o777)?;
+        self.memory.part(&name, flags)
+    }
+
     /// `/run`, with the rule that makes sudo ask the environment's user for no password.
     fn run(&mut self) -> Result<()> {
         self.memory.directory("run", 0o755)?;
@@ -242,6 +290,10 @@ impl Builder<'_> {
             Missing::Insist,
         )
     }
+}
+
+fn is_directory(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 
 /// Makes `root` the root of this mount namespace and lets the host's go. Not chroot(2), which would

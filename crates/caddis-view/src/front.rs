@@ -1,4 +1,4 @@
-//! The front layer: directories of an instance that hide the base's, in the instance's memory.
+//! The front layer: directories and files of an instance that hide the base's, in the instance's memory.
 
 use crate::accounts::Accounts;
 use crate::error::{Context, Result, write_all};
@@ -7,8 +7,9 @@ use crate::overlayfs::OPAQUE;
 use crate::plan::{Front, Locked, Overlay};
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, Stat, XattrFlags, chmodat, chownat, lsetxattr, lstat,
-    mkdirat, openat,
+    mkdirat, mknodat, openat,
 };
+use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,12 @@ pub(crate) fn build(name: &str, overlay: &Overlay, identity: &Identity) -> Resul
                 };
                 layer.file(&file, "", 0o644)?;
             }
-            Front::Empty(path) | Front::Covered(path) => layer.empty(path)?,
+            Front::Covered(path) => layer.empty(path)?,
+            Front::Empty(path) => {
+                let within =
+                    |other: &Front| matches!(other, Front::MountPoint(at) if at.starts_with(path));
+                layer.private(path, overlay.front.iter().any(within))?;
+            }
             Front::MountPoint(path) => {
                 layer.directories(path, Some((identity.uid, identity.gid)))?;
             }
@@ -60,6 +66,26 @@ struct Layer<'a> {
 }
 
 impl Layer<'_> {
+    /// What the base has at `path`, without content. Where it has nothing, nothing shows that appears there later,
+    /// like a log that is rotated; only what is to be mounted in it needs a directory.
+    fn private(&mut self, path: &Path, needed: bool) -> Result<()> {
+        let stat = match lstat(path) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Directory => Some(stat),
+            Err(Errno::NOENT) if !needed => None,
+            Ok(_) | Err(Errno::NOENT) => return self.empty(path),
+            Err(errno) => return Err(errno).doing("look at", || path.display()),
+        };
+        let Some(place) = self.place(path)? else {
+            return Ok(());
+        };
+        if let Some(stat) = stat {
+            return self.like(&place, "", &stat);
+        }
+        let whiteout = Mode::empty();
+        mknodat(CWD, &place, FileType::CharacterDevice, whiteout, 0)
+            .doing("hide", || place.display())
+    }
+
     /// A directory through which nothing of the layers below shows; see "opaque directories" in the kernel's
     /// documentation of overlayfs.
     fn empty(&mut self, path: &Path) -> Result<()> {
@@ -155,10 +181,15 @@ impl Layer<'_> {
         let Some(file) = self.place(path)? else {
             return Ok(());
         };
-        self.file(&file, &text, stat.st_mode & 0o777)?;
-        let (uid, gid) = self.owner(&stat);
+        self.like(&file, &text, &stat)
+    }
+
+    /// A file with the owner and the mode of one of the base's.
+    fn like(&self, file: &Path, text: &str, stat: &Stat) -> Result<()> {
+        self.file(file, text, stat.st_mode & 0o777)?;
+        let (uid, gid) = self.owner(stat);
         let (owner, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-        chownat(CWD, &file, owner, group, AtFlags::SYMLINK_NOFOLLOW)
+        chownat(CWD, file, owner, group, AtFlags::SYMLINK_NOFOLLOW)
             .doing("chown", || file.display())
     }
 }

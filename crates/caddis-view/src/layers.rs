@@ -7,7 +7,7 @@ use caddis_sys::{MountAttr, mount_setattr};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
 use rustix::thread::{CapabilitySet, capabilities};
 use std::os::fd::{AsFd, OwnedFd};
@@ -36,7 +36,7 @@ pub fn attach(mount: impl AsFd, at: impl AsFd) -> std::result::Result<(), Errno>
     )
 }
 
-/// A new file system, detached. `options` are its parameters in their order.
+/// A new file system, detached. `options` are its parameters in their order; one without a value is a flag.
 pub fn new_filesystem(
     fstype: &str,
     options: &[(&str, &str)],
@@ -64,8 +64,11 @@ pub fn new_filesystem(
         error
     };
     for (key, value) in options {
-        fsconfig_set_string(&context, *key, *value)
-            .map_err(|errno| failed(&format!("set {key} of"), errno))?;
+        match *value {
+            "" => fsconfig_set_flag(&context, *key),
+            value => fsconfig_set_string(&context, *key, value),
+        }
+        .map_err(|errno| failed(&format!("set {key} of"), errno))?;
     }
     creator(&mut || fsconfig_create(&context)).map_err(|errno| failed("create", errno))?;
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, flags)

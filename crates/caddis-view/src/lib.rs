@@ -17,6 +17,7 @@
 mod accounts;
 pub mod below;
 pub mod build;
+pub mod cgroup;
 pub mod credentials;
 mod dev;
 mod ending;

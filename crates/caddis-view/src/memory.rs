@@ -79,8 +79,10 @@ impl Memory {
         chownat(&self.mount, name, owner, group, AtFlags::SYMLINK_NOFOLLOW).doing("chown", || name)
     }
 
-    /// A mount of one of its directories, with `flags`.
+    /// A mount of one of its directories or files, with `flags`.
     pub(crate) fn part(&self, name: &str, flags: MountAttrFlags) -> Result<OwnedFd> {
-        clone_mount(self.open(name)?, false, &MountAttr::new(flags))
+        let path = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let part = openat(&self.mount, name, path, Mode::empty()).doing("open", || name)?;
+        clone_mount(part, false, &MountAttr::new(flags))
     }
 }

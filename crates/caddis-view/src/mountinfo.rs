@@ -22,6 +22,8 @@ pub struct Mount {
     pub nosuid: bool,
     /// A directory is mounted, not a single file.
     pub directory: bool,
+    /// The options of its file system (not of the mount).
+    pub options: String,
     /// The user whose program answers for it, of a FUSE file system.
     pub fuse_user: Option<u32>,
 }
@@ -91,6 +93,7 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
         noexec: option(b"noexec"),
         nosuid: option(b"nosuid"),
         directory: true,
+        options: String::from_utf8_lossy(of_filesystem).into_owned(),
         fuse_user,
     })
 }

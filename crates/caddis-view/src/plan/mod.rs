@@ -2,7 +2,9 @@
 //! `--dry-run`, carried out by [`crate::build`].
 
 mod show;
+mod sys;
 
+use crate::cgroup::Membership;
 use crate::mountinfo::{Mount, containing};
 use caddis_policy::View;
 use std::path::{Path, PathBuf};
@@ -35,7 +37,8 @@ pub struct Overlay {
 /// is made for each instance, in memory, so that an empty environment needs no room on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Front {
-    /// Seen empty at first; what the user puts there is part of the changes.
+    /// A directory or file that is seen empty at first; what the user puts there is part of the changes. Where the
+    /// base has none, none is seen, whatever appears there later.
     Empty(PathBuf),
     /// A place for a mount, inside a directory that is seen empty.
     MountPoint(PathBuf),
@@ -73,14 +76,23 @@ pub enum Step {
         /// Nothing can be written.
         read_only: bool,
     },
-    /// A directory in the instance's private memory.
+    /// A directory or file in the instance's private memory.
     Memory(PathBuf),
-    /// A directory that is seen empty and cannot be written.
+    /// A directory or file that is seen empty and cannot be written.
     Hide(PathBuf),
     /// `/dev` with the allowed devices.
     Dev,
-    /// `/sys` of the host, read-only.
+    /// `/sys` of the host, read-only, without what is mounted below it.
     Sys,
+    /// The part of a hierarchy of cgroups that is the instance's own.
+    Cgroup {
+        /// Where it is.
+        at: PathBuf,
+        /// Of version 1, or 2.
+        fstype: String,
+        /// Which hierarchy.
+        options: Vec<String>,
+    },
     /// `/run`, private, with what the policy exposes of the host's.
     Run,
     /// The user's home directory.
@@ -126,6 +138,8 @@ pub struct Wish {
     pub uid: u32,
     /// The home directory, resolved; `None`: there is none.
     pub home: Option<PathBuf>,
+    /// The cgroups of whoever starts the instance.
+    pub cgroups: Vec<Membership>,
 }
 
 impl Plan {
@@ -220,7 +234,9 @@ impl Plan {
         }
         steps.extend(view.memory.iter().cloned().map(Step::Memory));
         steps.extend(view.hidden.iter().cloned().map(Step::Hide));
-        steps.extend([Step::Dev, Step::Sys, Step::Run]);
+        steps.push(Step::Dev);
+        steps.extend(sys::steps(mounts, &wish.cgroups));
+        steps.push(Step::Run);
         if let Some(home) = &wish.home {
             if view
                 .private
@@ -249,6 +265,7 @@ impl Plan {
                 .get(*index)
                 .map(|overlay| overlay.at.as_path()),
             Step::Pass { at, .. }
+            | Step::Cgroup { at, .. }
             | Step::Memory(at)
             | Step::Hide(at)
             | Step::Home(at)

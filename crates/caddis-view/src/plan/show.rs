@@ -43,6 +43,7 @@ impl fmt::Display for Plan {
                 Step::Hide(path) => writeln!(f, "hide     {}", path.display())?,
                 Step::Dev => writeln!(f, "devices  /dev")?,
                 Step::Sys => writeln!(f, "sysfs    /sys  read-only")?,
+                Step::Cgroup { at, .. } => writeln!(f, "cgroup   {}  read-only", at.display())?,
                 Step::Run => writeln!(f, "memory   /run")?,
                 Step::Home(path) => writeln!(f, "home     {}", path.display())?,
                 Step::Expose(path) => writeln!(f, "expose   {}", path.display())?,

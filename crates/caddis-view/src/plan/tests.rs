@@ -19,6 +19,7 @@ fn plan(view: &View) -> Plan {
     let wish = Wish {
         uid: 1000,
         home: Some("/home/alice".into()),
+        ..Wish::default()
     };
     Plan::new(view, &parse(LOGIN_NODE), &wish)
 }
@@ -26,6 +27,7 @@ fn plan(view: &View) -> Plan {
 #[test]
 fn a_login_node_is_seen_as_it_should_be() {
     let view = View {
+        private: vec!["/home".into(), "/var/tmp".into(), "/var/log/wtmp".into()],
         read_only: vec!["/opt/site".into()],
         hidden: vec!["/boot".into()],
         expose: vec!["/run/munge".into(), "/run/user/{uid}".into()],
@@ -49,7 +51,8 @@ fn a_login_node_is_seen_as_it_should_be() {
            private  /home\n  \
            mount point  /home/alice\n\
          overlay  /var  upper=@var noexec nosuid\n  \
-           private  /var/tmp\n\
+           private  /var/tmp\n  \
+           private  /var/log/wtmp\n\
          overlay  /scratch/local  upper=@scratch@local\n\
          host     /scratch\n\
          host     /opt/site  read-only\n\
@@ -88,7 +91,74 @@ fn a_private_directory_on_a_passed_mount_is_in_memory() {
     );
 }
 
+#[test]
+fn of_what_is_mounted_below_sys_others_do_not_show() {
+    let text: &[u8] = b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n\
+        2 1 0:5 / /sys rw - sysfs sysfs rw\n\
+        3 2 0:6 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+        4 3 0:7 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate\n\
+        5 3 0:8 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+        6 3 0:9 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n\
+        7 2 0:10 / /sys/fs/fuse/connections rw - fusectl fusectl rw\n\
+        8 2 0:11 / /sys/kernel/security rw - securityfs securityfs rw\n";
+    let wish = Wish {
+        cgroups: crate::cgroup::parse(b"2:memory:/slurm/job_7\n1:pids:/\n0::/user.slice\n"),
+        ..Wish::default()
+    };
+    let shown = Plan::new(&View::default(), &parse(text), &wish).to_string();
+    let shown: Vec<&str> = shown
+        .lines()
+        .filter(|line| line.contains("  /sys") && !line.starts_with(' '))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "sysfs    /sys  read-only",
+            "host     /sys/fs/cgroup  read-only",
+            "host     /sys/kernel/security  read-only",
+            "cgroup   /sys/fs/cgroup/unified  read-only",
+            "cgroup   /sys/fs/cgroup/memory  read-only",
+        ]
+    );
+}
+
+#[test]
+fn a_private_file_is_in_the_front_of_its_file_system_or_in_memory() {
+    let view = View {
+        private: vec!["/var/log/wtmp".into(), "/scratch/log/wtmp".into()],
+        ..View::default()
+    };
+    let plan = plan(&view);
+    assert_eq!(
+        plan.overlays[1].front,
+        [Front::Empty("/var/log/wtmp".into())]
+    );
+    assert!(
+        plan.steps
+            .contains(&Step::Memory("/scratch/log/wtmp".into()))
+    );
+}
+
 proptest! {
+    #[test]
+    fn of_a_hierarchy_in_whose_root_the_caller_is_nothing_shows(
+        places in proptest::collection::vec("/sys(/[abc]){1,3}", 0..6),
+        types in proptest::collection::vec("cgroup|cgroup2|fusectl|tmpfs", 6),
+    ) {
+        let mut mounts = parse(b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n");
+        for (at, fstype) in places.iter().zip(&types) {
+            mounts.push(Mount { at: at.into(), fstype: fstype.clone(), options: "rw,pids".into(), ..mounts[0].clone() });
+        }
+        let wish = Wish { cgroups: crate::cgroup::parse(b"1:pids:/\n0::/\n"), ..Wish::default() };
+        for step in Plan::new(&View::default(), &mounts, &wish).steps {
+            let own = matches!(step, Step::Cgroup { .. });
+            prop_assert!(!own);
+            if let Step::Pass { at, .. } = step {
+                prop_assert!(mounts.iter().any(|mount| mount.at == at && mount.fstype == "tmpfs"));
+            }
+        }
+    }
+
     #[test]
     fn upper_layers_of_two_places_never_share_a_name(
         a in "(/[a-z@%.+-]{1,4}){1,3}", b in "(/[a-z@%.+-]{1,4}){1,3}",
