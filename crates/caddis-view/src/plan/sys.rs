@@ -14,19 +14,26 @@ pub(super) fn steps(mounts: &[Mount], own: &[Membership]) -> Vec<Step> {
         .filter(|mount| mount.at != sys && mount.at.starts_with(sys))
         .collect();
     below.sort_by_key(|mount| mount.at.components().count());
-    let step = |mount: &Mount| match mount.fstype.as_str() {
-        fstype @ ("cgroup" | "cgroup2") => Some(Step::Cgroup {
-            at: mount.at.clone(),
-            fstype: fstype.to_owned(),
-            options: options(own, fstype, &mount.options)?,
-        }),
-        // It has a directory for each mount of a user's program, with the user as its owner.
-        "fusectl" => None,
-        _ => Some(Step::Pass {
-            at: mount.at.clone(),
-            read_only: true,
-        }),
+    let step = |mount: &Mount| {
+        let at = mount.at.clone();
+        match mount.fstype.as_str() {
+            fstype @ ("cgroup" | "cgroup2") => match options(own, fstype, &mount.options) {
+                Some(options) => Step::Cgroup {
+                    at,
+                    fstype: fstype.to_owned(),
+                    options,
+                },
+                None => Step::Hide(at),
+            },
+            // It has a directory for each mount of a user's program, with the user as its owner.
+            "fusectl" => Step::Hide(at),
+            _ => Step::Pass {
+                at,
+                read_only: true,
+            },
+        }
     };
-    let below = below.into_iter().filter_map(step);
-    std::iter::once(Step::Sys).chain(below).collect()
+    std::iter::once(Step::Sys)
+        .chain(below.into_iter().map(step))
+        .collect()
 }

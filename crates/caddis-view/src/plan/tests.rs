@@ -118,6 +118,8 @@ fn of_what_is_mounted_below_sys_others_do_not_show() {
             "host     /sys/kernel/security  read-only",
             "cgroup   /sys/fs/cgroup/unified  read-only",
             "cgroup   /sys/fs/cgroup/memory  read-only",
+            "hide     /sys/fs/cgroup/pids",
+            "hide     /sys/fs/fuse/connections",
         ]
     );
 }
