@@ -8,6 +8,7 @@ use crate::owner::OWNER;
 use crate::process::Stat;
 use crate::record::{ENDS, RUNS, Record};
 use crate::store::{root_directory, top_directory};
+use crate::visits::{self, Verdict, Visits};
 use caddis_policy::EnvName;
 use rustix::fs::{
     AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, mknodat, openat, renameat,
@@ -45,6 +46,15 @@ pub struct Instance {
     pub pidfd: OwnedFd,
     /// Its id on the host.
     pub pid: Pid,
+}
+
+/// What an instance is in use for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Sessions.
+    Sessions,
+    /// Processes that are left, and may go on by the policy.
+    Processes,
 }
 
 impl Instance {
@@ -196,7 +206,7 @@ impl Runtime {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Ok(None);
         }
-        let mut buffer = [0_u8; 64];
+        let mut buffer = [0_u8; visits::RECORD];
         let length =
             rustix::io::read(&file, &mut buffer).doing("read the record of", || &self.name)?;
         Ok(Record::parse(&buffer[..length], stat.st_ino))
@@ -205,7 +215,7 @@ impl Runtime {
     /// Opens the file in which process 1 notes who it is.
     pub(crate) fn new_record(&self) -> Result<OwnedFd> {
         self.clear(RECORD);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let flags = visits::OPEN | OFlags::CREATE | OFlags::EXCL;
         openat(&self.directory, RECORD, flags, Mode::RUSR | Mode::WUSR)
             .doing("create the record of", || &self.name)
     }
@@ -237,11 +247,14 @@ impl Runtime {
         openat(&self.directory, SESSIONS, flags, Mode::empty())
     }
 
-    /// Counts the caller as a session for as long as it holds what it gets. `None`: process 1 is gone.
-    pub fn join_sessions(&self) -> Result<Option<OwnedFd>> {
+    /// Counts the caller as a session, a `login` or another one, for as long as it holds what it gets. `None`: process 1
+    /// is gone.
+    pub fn join_sessions(&self, login: bool) -> Result<Option<OwnedFd>> {
         match self.open_sessions(OFlags::WRONLY) {
             Ok(writer) => {
-                // Wakes process 1, which may be counting down its linger time.
+                let record = self.open_record()?;
+                Visits::read(&record)?.and(login).write(&record)?;
+                // Wakes process 1, which may be counting down a time. If the FIFO is full, it has not slept since.
                 let _ = rustix::io::write(&writer, b"j");
                 Ok(Some(writer))
             }
@@ -257,6 +270,42 @@ impl Runtime {
             Err(Errno::NOENT) => Ok(false),
             Err(errno) => Err(errno).doing("open", || "the FIFO of sessions"),
         }
+    }
+
+    /// What an instance is in use for: `None` if it has neither sessions nor processes that may go on without one.
+    ///
+    /// What becomes of processes that are left when the last session has ended, process 1 decides a moment later, and
+    /// this waits for it; the lock is given back meanwhile. [`REMOVED`] among other errors.
+    pub fn in_use(&self, instance: &Instance) -> Result<Option<Use>> {
+        let since = Instant::now();
+        loop {
+            if self.has_sessions()? {
+                return Ok(Some(Use::Sessions));
+            }
+            let record = self.open_record()?;
+            let visitor = Visits::read(&record)?.number;
+            match Verdict::read(&record)? {
+                Some((number, Verdict::GoesOn)) if number == visitor => {
+                    return Ok(Some(Use::Processes));
+                }
+                Some((number, _)) if number != visitor && since.elapsed() < LONGEST => {}
+                // Who does not get to it has nothing decided yet.
+                Some((number, _)) if number != visitor => return Ok(Some(Use::Processes)),
+                Some(_) | None => return Ok(None),
+            }
+            self.unlock()?;
+            let ended = wait_for_end(&instance.pidfd, Some(PAUSE))?;
+            self.lock_again()?;
+            if ended {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The record of an instance that runs, to be written to.
+    fn open_record(&self) -> Result<OwnedFd> {
+        openat(&self.directory, RECORD, visits::OPEN, Mode::empty())
+            .doing("open the record of", || &self.name)
     }
 
     /// Whether the base was refreshed since a session has last dealt with it, which the caller does now.
@@ -290,9 +339,7 @@ impl Runtime {
         };
         // First of all: process 1 does the rest even if we are killed now.
         signal(Signal::TERM)?;
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        openat(&self.directory, RECORD, flags, Mode::empty())
-            .and_then(|record| rustix::io::pwrite(&record, &[ENDS], 0))
+        rustix::io::pwrite(self.open_record()?, &[ENDS], 0)
             .doing("write the record of", || &self.name)?;
         self.unlock()?;
         if !wait_for_end(&instance.pidfd, Some(grace))? {

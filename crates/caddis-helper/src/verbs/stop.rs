@@ -2,11 +2,12 @@
 
 use crate::caller::Whom;
 use crate::host::RUN;
-use crate::output;
+use crate::output::{self, printable};
+use crate::processes;
 use caddis_policy::{EnvName, Policy};
 use caddis_view::instance::REMOVED;
 use caddis_view::store::{Environments, missing};
-use caddis_view::{Error, Runtime};
+use caddis_view::{Error, Instance, Runtime, Use};
 use std::path::Path;
 
 pub(crate) fn run(policy: &Policy, whom: &Whom, name: Option<&EnvName>) -> Result<u8, Error> {
@@ -61,7 +62,7 @@ fn stop(policy: &Policy, uid: u32, name: &EnvName) -> Result<(), Error> {
     }
 }
 
-/// Ends an instance that only lingers, under its lock; refuses to `operation` one with sessions.
+/// Ends an instance that only lingers, under its lock; refuses to `operation` one in which something goes on.
 pub(crate) fn end_idle(
     policy: &Policy,
     runtime: &Runtime,
@@ -69,15 +70,34 @@ pub(crate) fn end_idle(
     name: &EnvName,
 ) -> Result<(), Error> {
     while let Some(instance) = runtime.running()? {
-        if runtime.has_sessions()? {
+        let going_on = match runtime.in_use(&instance)? {
+            Some(Use::Sessions) => Some("sessions are running in it".to_owned()),
+            Some(Use::Processes) => left_over(&instance),
+            None => None,
+        };
+        if let Some(reason) = going_on {
             let object = format!("the environment \"{name}\"");
-            return Err(
-                Error::refused(operation, object, "sessions are running in it").hint(format!(
-                    "see them with `caddis ps {name}`, end them with `caddis stop {name}`"
-                )),
-            );
+            return Err(Error::refused(operation, object, reason).hint(format!(
+                "see them with `caddis ps {name}`, end them with `caddis stop {name}`"
+            )));
         }
         runtime.stop(&instance, policy.session.stop_grace)?;
     }
     Ok(())
+}
+
+/// The processes that outlast the sessions, in words; `None`: they have just ended.
+fn left_over(instance: &Instance) -> Option<String> {
+    let all = processes::all();
+    let mut left = processes::of_instance(&all, instance).into_iter();
+    let (process, _) = left.next()?;
+    let others = match left.count() {
+        0 => "",
+        _ => " and others",
+    };
+    let (pid, name) = (process.inside(), process.name());
+    let name = printable(&String::from_utf8_lossy(&name));
+    Some(format!(
+        "processes go on in it without a session: {pid} ({name}){others}"
+    ))
 }
