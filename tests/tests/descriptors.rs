@@ -29,7 +29,7 @@ fn process_1_holds_nothing_else(host: &Host) {
         "/run/caddis/1000/default/sessions fifo",
         "/var/lib/caddis/veil/1.list regular file",
         "user:[",
-        "/ directory 0:0 proc",
+        "/proc directory 0:0 proc",
     ];
     let (null, others): (Vec<&String>, Vec<&String>) = held
         .iter()

@@ -5,13 +5,14 @@
 //! a time is over. The end of a process that is not its child it is not told of; so it looks once a minute, too.
 
 use crate::error::{Context, Result};
+use crate::in_use::sessions_left;
 use crate::init::{Held, end_all, mark_ending};
-use crate::instance::sessions_left;
 use crate::leftover::Processes;
 use crate::visits::{Verdict, Visits};
 use caddis_policy::Policy;
 use caddis_sys::anybody_left;
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,14 @@ impl Rules {
             login_background: policy.session.background.max(policy.login.background),
             keep: policy.session.keep.clone(),
             linger: policy.session.linger,
+        }
+    }
+
+    /// How long what is left may go on that keeps nothing.
+    fn background(&self, login: bool) -> Duration {
+        match login {
+            true => self.login_background,
+            false => self.background,
         }
     }
 }
@@ -142,10 +151,7 @@ impl<'a> Afterwards<'a> {
     fn respite(&mut self, visits: Visits) -> Result<Option<Duration>> {
         let left = self.look();
         let alone_since = *self.alone_since.get_or_insert_with(Instant::now);
-        let background = match visits.login {
-            true => self.rules.login_background,
-            false => self.rules.background,
-        };
+        let background = self.rules.background(visits.login);
         if left == Left::Keeper {
             self.alone_since = None;
         }
@@ -163,16 +169,24 @@ impl<'a> Afterwards<'a> {
         if self.rules.keep.is_empty() {
             return Left::Somebody;
         }
-        let (processes, names) = (self.processes, &self.rules.keep);
-        self.keeper = self
-            .keeper
-            .filter(|keeper| processes.is_called(*keeper, names))
-            // Who cannot be found keeps nothing: it is no right of theirs.
-            .or_else(|| processes.find(names).ok().flatten());
-        match self.keeper {
-            Some(_) => Left::Keeper,
-            None => Left::Somebody,
+        match self.find_keeper() {
+            Ok(None) => Left::Somebody,
+            // Nobody's work is to end for want of a descriptor.
+            Ok(Some(_)) | Err(_) => Left::Keeper,
         }
+    }
+
+    /// The one that was found before is looked at first: with many processes, all of them take a while.
+    fn find_keeper(&mut self) -> std::result::Result<Option<u32>, Errno> {
+        let (processes, names) = (self.processes, &self.rules.keep);
+        if let Some(former) = self.keeper.take()
+            && processes.is_called(former, names)?
+        {
+            self.keeper = Some(former);
+        } else {
+            self.keeper = processes.find(names)?;
+        }
+        Ok(self.keeper)
     }
 
     /// Does something under the lock, which those who join need. `false`: somebody has joined before.
@@ -219,6 +233,18 @@ mod tests {
                     prop_assert!(alone + time <= background);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_longer_time_counts_where_a_login_was() {
+        for (session, login, without, with) in [(0, 5, 0, 5), (5, 0, 5, 5), (1, 2, 1, 2)] {
+            let mut policy = Policy::default();
+            policy.session.background = Duration::from_secs(session);
+            policy.login.background = Duration::from_secs(login);
+            let rules = Rules::new(&policy, false);
+            let times = [rules.background(false), rules.background(true)];
+            assert_eq!(times, [without, with].map(Duration::from_secs));
         }
     }
 

@@ -8,20 +8,20 @@ use crate::owner::OWNER;
 use crate::process::Stat;
 use crate::record::{ENDS, RUNS, Record};
 use crate::store::{root_directory, top_directory};
-use crate::visits::{self, Verdict, Visits};
+use crate::visits;
 use caddis_policy::EnvName;
 use rustix::fs::{
-    AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, mknodat, openat, renameat,
-    statat, unlinkat,
+    AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, openat, renameat, statat,
+    unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 const LOCK: &str = "lock";
-const SESSIONS: &str = "sessions";
+pub(crate) const SESSIONS: &str = "sessions";
 const RECORD: &str = "init";
 
 /// Left by a refresh for the next session; then, while that one deals with it.
@@ -36,7 +36,7 @@ pub const REMOVED: Errno = Errno::STALE;
 pub struct Runtime {
     pub(crate) directory: OwnedFd,
     lock: OwnedFd,
-    name: String,
+    pub(crate) name: String,
 }
 
 /// Process 1 of a running instance.
@@ -46,15 +46,6 @@ pub struct Instance {
     pub pidfd: OwnedFd,
     /// Its id on the host.
     pub pid: Pid,
-}
-
-/// What an instance is in use for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Use {
-    /// Sessions.
-    Sessions,
-    /// Processes that are left, and may go on by the policy.
-    Processes,
 }
 
 impl Instance {
@@ -149,7 +140,7 @@ impl Runtime {
     }
 
     /// Takes the lock back after a wait without it.
-    fn lock_again(&self) -> Result<()> {
+    pub(crate) fn lock_again(&self) -> Result<()> {
         lock_within_reason(&self.lock, &self.name)?;
         if fstat(&self.lock).doing("stat", || "the lock")?.st_nlink > 0 {
             return Ok(());
@@ -220,21 +211,6 @@ impl Runtime {
             .doing("create the record of", || &self.name)
     }
 
-    /// A new FIFO: its read end for process 1, its write end for the first session.
-    pub(crate) fn new_sessions(&self) -> Result<(OwnedFd, OwnedFd)> {
-        self.clear(SESSIONS);
-        let mode = Mode::RUSR | Mode::WUSR;
-        mknodat(&self.directory, SESSIONS, FileType::Fifo, mode, 0)
-            .doing("create", || "the FIFO of sessions")?;
-        let reader = self
-            .open_sessions(OFlags::RDONLY)
-            .doing("open", || "the FIFO of sessions")?;
-        let writer = self
-            .open_sessions(OFlags::WRONLY)
-            .doing("open", || "the FIFO of sessions")?;
-        Ok((reader, writer))
-    }
-
     /// Makes room for a new file. What cannot be taken away shows when that is made.
     pub(crate) fn clear(&self, name: &str) {
         if unlinkat(&self.directory, name, AtFlags::empty()) == Err(Errno::ISDIR) {
@@ -242,68 +218,8 @@ impl Runtime {
         }
     }
 
-    fn open_sessions(&self, access: OFlags) -> std::result::Result<OwnedFd, Errno> {
-        let flags = access | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        openat(&self.directory, SESSIONS, flags, Mode::empty())
-    }
-
-    /// Counts the caller as a session, a `login` or another one, for as long as it holds what it gets. `None`: process 1
-    /// is gone.
-    pub fn join_sessions(&self, login: bool) -> Result<Option<OwnedFd>> {
-        match self.open_sessions(OFlags::WRONLY) {
-            Ok(writer) => {
-                let record = self.open_record()?;
-                Visits::read(&record)?.and(login).write(&record)?;
-                // Wakes process 1, which may be counting down a time. If the FIFO is full, it has not slept since.
-                let _ = rustix::io::write(&writer, b"j");
-                Ok(Some(writer))
-            }
-            Err(Errno::NXIO | Errno::NOENT) => Ok(None),
-            Err(errno) => Err(errno).doing("open", || "the FIFO of sessions"),
-        }
-    }
-
-    /// Whether a session holds the FIFO open. A killed one does not: the kernel has closed it.
-    pub fn has_sessions(&self) -> Result<bool> {
-        match self.open_sessions(OFlags::RDONLY) {
-            Ok(reader) => sessions_left(&reader),
-            Err(Errno::NOENT) => Ok(false),
-            Err(errno) => Err(errno).doing("open", || "the FIFO of sessions"),
-        }
-    }
-
-    /// What an instance is in use for: `None` if it has neither sessions nor processes that may go on without one.
-    ///
-    /// What becomes of processes that are left when the last session has ended, process 1 decides a moment later, and
-    /// this waits for it; the lock is given back meanwhile. [`REMOVED`] among other errors.
-    pub fn in_use(&self, instance: &Instance) -> Result<Option<Use>> {
-        let since = Instant::now();
-        loop {
-            if self.has_sessions()? {
-                return Ok(Some(Use::Sessions));
-            }
-            let record = self.open_record()?;
-            let visitor = Visits::read(&record)?.number;
-            match Verdict::read(&record)? {
-                Some((number, Verdict::GoesOn)) if number == visitor => {
-                    return Ok(Some(Use::Processes));
-                }
-                Some((number, _)) if number != visitor && since.elapsed() < LONGEST => {}
-                // Who does not get to it has nothing decided yet.
-                Some((number, _)) if number != visitor => return Ok(Some(Use::Processes)),
-                Some(_) | None => return Ok(None),
-            }
-            self.unlock()?;
-            let ended = wait_for_end(&instance.pidfd, Some(PAUSE))?;
-            self.lock_again()?;
-            if ended {
-                return Ok(None);
-            }
-        }
-    }
-
     /// The record of an instance that runs, to be written to.
-    fn open_record(&self) -> Result<OwnedFd> {
+    pub(crate) fn open_record(&self) -> Result<OwnedFd> {
         openat(&self.directory, RECORD, visits::OPEN, Mode::empty())
             .doing("open the record of", || &self.name)
     }
@@ -381,7 +297,7 @@ fn directory(run: &Path, uid: u32, name: &EnvName) -> Result<Option<OwnedFd>> {
 
 /// How long somebody may keep an instance locked before others give up, and how often they look.
 const LONGEST: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_millis(3);
+pub(crate) const PAUSE: Duration = Duration::from_millis(3);
 
 /// Takes the lock. Not with a wait that has no end: whoever holds it may be frozen by its user, and root is not to
 /// hang for that.
@@ -428,18 +344,5 @@ fn open_lock(directory: &OwnedFd) -> Result<Option<OwnedFd>> {
         // The directory has been removed.
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno).doing("open", || "the lock"),
-    }
-}
-
-/// Whether anybody still has the FIFO open for writing; what was written is taken out.
-pub(crate) fn sessions_left(reader: impl AsFd) -> Result<bool> {
-    let mut buffer = [0_u8; 256];
-    loop {
-        match rustix::io::read(reader.as_fd(), &mut buffer) {
-            Ok(0) => return Ok(false),
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return Ok(true),
-            Err(errno) => return Err(errno).doing("read", || "the FIFO of sessions"),
-        }
     }
 }

@@ -1,7 +1,6 @@
 //! The processes of an instance as its process 1 sees them: by the name that the kernel has for them, which each may
 //! choose for itself.
 
-use crate::error::{Context, Result};
 use crate::process::Stat;
 use rustix::fs::{Mode, OFlags, RawDir, ResolveFlags, openat2};
 use rustix::io::Errno;
@@ -28,17 +27,18 @@ impl Processes {
     }
 
     /// A process of one of these names that lives.
-    pub(crate) fn find(&self, names: &[String]) -> Result<Option<u32>> {
-        let directory = self
-            .open(".", OFlags::DIRECTORY)
-            .doing("open", || "the environment's /proc")?;
+    ///
+    /// # Errors
+    /// There is no room at the moment to look.
+    pub(crate) fn find(&self, names: &[String]) -> Result<Option<u32>, Errno> {
+        let directory = self.open(".", OFlags::DIRECTORY)?;
         let mut buffer = [MaybeUninit::uninit(); 2048];
         let mut entries = RawDir::new(directory, &mut buffer);
         while let Some(entry) = entries.next() {
-            let entry = entry.doing("read", || "the environment's /proc")?;
+            let entry = entry?;
             let pid = entry.file_name().to_str().ok();
             if let Some(pid) = pid.and_then(|name| name.parse().ok())
-                && self.is_called(pid, names)
+                && self.is_called(pid, names)?
             {
                 return Ok(Some(pid));
             }
@@ -46,29 +46,35 @@ impl Processes {
         Ok(None)
     }
 
-    /// Whether this process lives and has one of these names. What cannot be read has ended.
-    pub(crate) fn is_called(&self, pid: u32, names: &[String]) -> bool {
-        let (mut name, mut stat) = ([0; 32], [0; 1024]);
+    /// Whether this process lives and has one of these names.
+    ///
+    /// # Errors
+    /// As [`Processes::find`].
+    pub(crate) fn is_called(&self, pid: u32, names: &[String]) -> Result<bool, Errno> {
         // Not ourselves.
-        pid != 1
-            && self
-                .read(&format!("{pid}/comm"), &mut name)
-                .is_ok_and(|name| is_one_of(name, names))
-            // A dead process that nobody looks after keeps its name.
-            && self
-                .read(&format!("{pid}/stat"), &mut stat)
-                .ok()
-                .and_then(Stat::parse)
-                .is_some_and(|stat| stat.state != 'Z')
+        if pid == 1 {
+            return Ok(false);
+        }
+        let (mut name, mut stat) = ([0; 32], [0; 1024]);
+        if !is_one_of(self.read(&format!("{pid}/comm"), &mut name)?, names) {
+            return Ok(false);
+        }
+        // A dead process that nobody looks after keeps its name.
+        let stat = Stat::parse(self.read(&format!("{pid}/stat"), &mut stat)?);
+        Ok(stat.is_some_and(|stat| stat.state != 'Z'))
     }
 
-    fn read<'a>(&self, path: &str, buffer: &'a mut [u8]) -> std::result::Result<&'a [u8], Errno> {
-        let file = self.open(path, OFlags::empty())?;
-        let length = rustix::io::read(file, &mut *buffer)?;
-        Ok(&buffer[..length])
+    /// Empty where the process has ended.
+    fn read<'a>(&self, path: &str, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+        let opened = self.open(path, OFlags::empty());
+        match opened.and_then(|file| rustix::io::read(file, &mut *buffer)) {
+            Ok(length) => Ok(&buffer[..length]),
+            Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => Err(errno),
+            Err(_) => Ok(&[]),
+        }
     }
 
-    fn open(&self, path: &str, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
+    fn open(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
         let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC;
         openat2(&self.0, path, flags, Mode::empty(), STAY)
     }

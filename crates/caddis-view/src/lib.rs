@@ -27,6 +27,7 @@ mod handover;
 pub mod held;
 pub mod home;
 pub mod identity;
+mod in_use;
 mod init;
 pub mod instance;
 mod join;
@@ -54,7 +55,8 @@ mod visits;
 
 pub use error::{Error, Result};
 pub use identity::Identity;
-pub use instance::{Instance, Runtime, Use};
+pub use in_use::Use;
+pub use instance::{Instance, Runtime};
 pub use join::{Command, execute_inside};
 pub use plan::{Plan, Wish};
 pub use session::Ended;

@@ -102,3 +102,50 @@ fn parse(text: &[u8; LINE]) -> Option<(u32, u8)> {
     let number = std::str::from_utf8(number).ok()?.parse().ok()?;
     Some((number, *letter))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Record;
+    use proptest::prelude::*;
+    use rustix::fs::{MemfdFlags, memfd_create};
+
+    proptest! {
+        #[test]
+        fn what_is_noted_is_read_and_nothing_else(number: u32, login: bool, decided: u32, first: bool) {
+            let file = memfd_create("record", MemfdFlags::CLOEXEC).unwrap();
+            prop_assert_eq!(Visits::read(&file).unwrap(), Visits::default());
+            prop_assert_eq!(Verdict::read(&file).unwrap(), None);
+            let record = format!("{:<63}\n", "R 4294967295 18446744073709551615 18446744073709551615");
+            rustix::io::write(&file, record.as_bytes()).unwrap();
+            let visits = Visits { number, login };
+            if first {
+                visits.write(&file).unwrap();
+            }
+            for verdict in [Verdict::GoesOn, Verdict::Empty] {
+                verdict.write(&file, decided).unwrap();
+                prop_assert_eq!(Verdict::read(&file).unwrap(), Some((decided, verdict)));
+            }
+            visits.write(&file).unwrap();
+            prop_assert_eq!(Visits::read(&file).unwrap(), visits);
+            prop_assert_eq!(Verdict::read(&file).unwrap(), Some((decided, Verdict::Empty)));
+            let mut text = [0; RECORD];
+            pread(&file, &mut text, 0).unwrap();
+            prop_assert_eq!(&text[..], record.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_login_is_not_forgotten_for_who_comes_after_it() {
+        let visits = Visits::default().and(false).and(true).and(false);
+        assert_eq!((visits.number, visits.login), (3, true));
+        assert!(!Visits::default().and(false).login);
+    }
+
+    #[test]
+    fn the_longest_record_has_room() {
+        let longest = b"R 4194304 18446744073709551615 18446744073709551615\n";
+        assert!(longest.len() <= RECORD);
+        assert!(Record::parse(longest, u64::MAX).is_some());
+    }
+}

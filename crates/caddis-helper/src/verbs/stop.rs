@@ -9,6 +9,10 @@ use caddis_view::instance::REMOVED;
 use caddis_view::store::{Environments, missing};
 use caddis_view::{Error, Instance, Runtime, Use};
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long process 1 may take to say whether an instance is still in use.
+const LONGEST: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(policy: &Policy, whom: &Whom, name: Option<&EnvName>) -> Result<u8, Error> {
     let mut status = 0;
@@ -69,10 +73,16 @@ pub(crate) fn end_idle(
     operation: &str,
     name: &EnvName,
 ) -> Result<(), Error> {
+    let since = Instant::now();
     while let Some(instance) = runtime.running()? {
-        let going_on = match runtime.in_use(&instance)? {
+        let going_on = match runtime.in_use()? {
             Some(Use::Sessions) => Some("sessions are running in it".to_owned()),
-            Some(Use::Processes) => left_over(&instance),
+            Some(Use::Undecided) if since.elapsed() < LONGEST => {
+                runtime.wait_for_verdict(&instance)?;
+                continue;
+            }
+            // Whoever does not get to a decision has ended nothing yet.
+            Some(Use::Processes | Use::Undecided) => left_over(&instance),
             None => None,
         };
         if let Some(reason) = going_on {
