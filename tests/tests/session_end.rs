@@ -186,7 +186,31 @@ fn a_try_leaves_nothing_behind() {
     assert_eq!(host.inside("alice", "ls /opt").ok().text(), "f");
 }
 
-/// However short a session is, and whoever comes and goes meanwhile.
+/// However short a session is.
+#[test]
+fn a_session_that_process_1_was_too_slow_to_see_is_noticed_all_the_same() {
+    let host = Host::start().unwrap();
+    host.policy("[session]\nlinger = \"1h\"\n");
+    for (name, may_stay) in [("job", false), ("screen", true)] {
+        host.inside("alice", "true").ok();
+        let record = "/run/caddis/1000/default/init";
+        eventually("process 1 waits for the next session", || {
+            host.read_text(record)
+                .ends_with("\n0000000001 -\n0000000001 E\n")
+        });
+        let process_1 = host.first_process(1000, "default").unwrap();
+        host.sh("root", &format!("kill -STOP {process_1}")).ok();
+        host.inside("alice", &daemon(name)).ok();
+        assert_eq!(running(&host, name), 1);
+        host.sh("root", &format!("kill -CONT {process_1}")).ok();
+        match may_stay {
+            true => goes_on(&host),
+            false => is_over(&host, name),
+        }
+    }
+}
+
+/// Whoever comes and goes meanwhile.
 #[test]
 fn sessions_that_come_and_go_leave_nothing_that_may_not_stay() {
     let host = Host::start().unwrap();
