@@ -44,6 +44,10 @@ fn process_1_holds_nothing_else(host: &Host) {
         let found = others.iter().filter(|line| line.starts_with(start)).count();
         assert_eq!(found, 1, "{start}: {held:#?}");
     }
+    let look = format!(
+        "for fd in /proc/{process_1}/fd/*; do [ $(readlink $fd) != /proc ] || cat $fd/1/comm; done"
+    );
+    assert_eq!(host.sh("root", &look).ok().text(), "caddis-init");
     // Its root and working directory are the environment's.
     let look = format!("cd /proc/{process_1}; ls -A root/home cwd/home");
     let seen = host.sh("root", &look).ok();
