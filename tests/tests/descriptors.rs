@@ -16,8 +16,8 @@ fn descriptors(host: &Host, pid: u32) -> Vec<String> {
 }
 
 /// Each descriptor of process 1 by name, and none more: the null device on its standard streams; what counts
-/// sessions, locks and names the instance; the lock of the veil; its own namespace; two to wait with; and the overlay
-/// and its guard, by which root refreshes them. Neither leads to more than its user may see.
+/// sessions, locks and names the instance; the lock of the veil; its own namespace; two to wait with; the instance's
+/// `/proc`; and the overlay and its guard, by which root refreshes them. None leads to more than its user may see.
 fn process_1_holds_nothing_else(host: &Host) {
     let process_1 = host.first_process(1000, "default").unwrap();
     let held = descriptors(host, process_1);
@@ -29,6 +29,7 @@ fn process_1_holds_nothing_else(host: &Host) {
         "/run/caddis/1000/default/sessions fifo",
         "/var/lib/caddis/veil/1.list regular file",
         "user:[",
+        "/proc directory 0:0 proc",
     ];
     let (null, others): (Vec<&String>, Vec<&String>) = held
         .iter()
@@ -43,6 +44,10 @@ fn process_1_holds_nothing_else(host: &Host) {
         let found = others.iter().filter(|line| line.starts_with(start)).count();
         assert_eq!(found, 1, "{start}: {held:#?}");
     }
+    let look = format!(
+        "for fd in /proc/{process_1}/fd/*; do [ $(readlink $fd) != /proc ] || cat $fd/1/comm; done"
+    );
+    assert_eq!(host.sh("root", &look).ok().text(), "caddis-init");
     // Its root and working directory are the environment's.
     let look = format!("cd /proc/{process_1}; ls -A root/home cwd/home");
     let seen = host.sh("root", &look).ok();

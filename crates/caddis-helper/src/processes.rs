@@ -33,17 +33,25 @@ impl Process {
 
     /// Its command line, its name if it has none; bytes as the process left them.
     pub fn command(&self) -> Vec<u8> {
-        let read = |file| fs::read(format!("/proc/{}/{file}", self.host)).unwrap_or_default();
-        let mut line = read("cmdline");
+        let mut line = self.read("cmdline");
         while line.last() == Some(&0) {
             line.pop();
         }
         if line.is_empty() {
-            return [b"[", read("comm").trim_ascii_end(), b"]"].concat();
+            return [b"[", self.name().as_slice(), b"]"].concat();
         }
         line.iter()
             .map(|byte| if *byte == 0 { b' ' } else { *byte })
             .collect()
+    }
+
+    /// Its name, as the kernel has it.
+    pub fn name(&self) -> Vec<u8> {
+        self.read("comm").trim_ascii_end().to_vec()
+    }
+
+    fn read(&self, file: &str) -> Vec<u8> {
+        fs::read(format!("/proc/{}/{file}", self.host)).unwrap_or_default()
     }
 }
 

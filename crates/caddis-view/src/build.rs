@@ -58,6 +58,7 @@ pub(crate) struct Builder<'a> {
     pub(crate) memory: Memory,
     pub(crate) view: View<'a>,
     memories: u32,
+    proc: Option<OwnedFd>,
 }
 
 /// What is left to hold on to of a view that stands.
@@ -66,6 +67,8 @@ pub(crate) struct Built {
     /// Its overlays, each before its guard, by which root can have the kernel look at the base again; see
     /// [`crate::refresh`].
     pub(crate) overlays: Vec<OwnedFd>,
+    /// The root of its `/proc`.
+    pub(crate) proc: OwnedFd,
 }
 
 /// Builds the view and makes it the root of this mount namespace.
@@ -103,6 +106,7 @@ pub(crate) fn build(materials: &Materials<'_>) -> Result<Built> {
         memory,
         view,
         memories: 0,
+        proc: None,
     };
     if materials
         .plan
@@ -120,12 +124,14 @@ pub(crate) fn build(materials: &Materials<'_>) -> Result<Built> {
         Ok(())
     })?;
     enter(builder.view.root())?;
-    drop(builder);
+    let Builder { proc, .. } = builder;
+    let proc = proc.ok_or_else(|| Error::refused("keep", "/proc", "the plan has none"))?;
     let kept = overlays.into_iter().flatten();
     let kept = kept.flat_map(|merged| [merged.environment, merged.guard]);
     Ok(Built {
         user_namespace,
         overlays: in_order(kept)?,
+        proc,
     })
 }
 
@@ -253,7 +259,9 @@ impl Builder<'_> {
             Step::Proc => {
                 let flags = HARMLESS | MountAttrFlags::MOUNT_ATTR_NOEXEC;
                 let proc = new_filesystem("proc", &[], flags, |create| create())?;
-                self.view.show(&proc, Path::new("/proc"), Missing::Insist)
+                self.view.show(&proc, Path::new("/proc"), Missing::Insist)?;
+                self.proc = Some(proc);
+                Ok(())
             }
         }
     }

@@ -1,18 +1,19 @@
 //! Process 1 of an instance: builds the view as root, gives up everything, then reaps processes and
-//! ends the instance when its last session has ended.
+//! ends the instance when it is not needed any more.
 
+use crate::afterwards::{Afterwards, Next, Rules};
 use crate::build::{Built, Materials, build, cut_loose};
 use crate::credentials::stay_closed;
 use crate::error::{Context, Error, Result, write_all};
 use crate::handover::Taker;
-use crate::instance::sessions_left;
+use crate::leftover::Processes;
 use crate::process::Stat;
 use crate::record::{ENDS, Record};
 use crate::start::{Start, Waiting};
-use caddis_policy::Session;
+use crate::visits::{Verdict, Visits};
 use caddis_sys::{Caught, Code, anybody_left, close_all_but, kill_everyone, signalfd, unshare};
 use rustix::event::epoll;
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::process::{
     Gid, Resource, Rlimit, Signal, Uid, WaitOptions, getrlimit, setrlimit, setsid, wait,
@@ -27,13 +28,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// What process 1 holds on to, beside its own signals and events, the user namespace and the veil's lock.
-/// Everything else is closed.
+/// Everything else is closed. (And the instance's `/proc`, with the overlays, which are made with the view.)
 pub(crate) struct Held {
     /// The read end of the FIFO that sessions hold open.
     pub(crate) sessions: OwnedFd,
     /// The instance's lock, in an open file description of its own.
     pub(crate) lock: OwnedFd,
-    /// Where process 1 notes who it is.
+    /// Where process 1 notes who it is, and others that they have joined.
     pub(crate) record: OwnedFd,
 }
 
@@ -57,19 +58,18 @@ pub(crate) fn live(
         .ok_or_else(|| Error::refused("understand", "/proc/self/stat", "it has another form"))?;
     write_all(&held.record, &Record::text(&own, &held.record)?)
         .doing("write", || "the record of process 1")?;
+    let first = Visits::default().and(start.login);
+    first.write(&held.record)?;
+    Verdict::Empty.write(&held.record, 0)?;
     // Before there is a view: what is called /proc in there is the user's to name.
     let code = Code::of_this_program().doing("read", || "/proc/self/maps")?;
     forget_the_caller(&own);
     cut_loose()?;
-    let mut times = start.policy.session.clone();
-    if start.trial {
-        // It is to be decided upon, with nothing running in it.
-        times.linger = Duration::ZERO;
-    }
     let veil = start.veil()?;
     let Built {
         user_namespace,
         overlays,
+        proc,
     } = build(&Materials {
         plan: start.plan,
         identity: start.identity,
@@ -80,6 +80,7 @@ pub(crate) fn live(
         veil: veil.directory,
         workshop: start.run.to_owned(),
     })?;
+    let processes = Processes::new(proc);
     let signals = signalfd().doing("signalfd", || "process 1")?;
     // While an error can still be told.
     let events = watch(held, &signals)?;
@@ -89,6 +90,7 @@ pub(crate) fn live(
         &held.lock,
         &held.record,
         &veil.lock,
+        processes.descriptor(),
         &signals,
         &events,
     ];
@@ -107,7 +109,9 @@ pub(crate) fn live(
     if let Some(caller) = waiting.take() {
         caller.say_ready()?;
     }
-    attend(held, &signals, &events, &code, &times)
+    let afterwards = Afterwards::new(held, &processes, Rules::new(start.policy, start.trial));
+    let grace = start.policy.session.stop_grace;
+    attend(held, &signals, &events, &code, afterwards, grace)
 }
 
 /// The first session's terminal, pipes and name are not to be held by a process that may outlive it.
@@ -210,80 +214,47 @@ fn watch(held: &Held, signals: &OwnedFd) -> Result<OwnedFd> {
     Ok(events)
 }
 
-/// Reaps and waits: for the last session to end, then for the linger time to pass.
+/// Reaps and waits: for the last session to end, then for what comes [`afterwards`](crate::afterwards).
 fn attend(
     held: &Held,
     signals: &OwnedFd,
     events: &OwnedFd,
     code: &Code,
-    times: &Session,
+    mut afterwards: Afterwards<'_>,
+    grace: Duration,
 ) -> Result<()> {
-    let mut idle_since: Option<Instant> = None;
     loop {
         reap();
-        if sessions_left(&held.sessions)? {
-            idle_since = None;
-        } else if idle_since.is_none() {
-            let Some(since) = close_down(held, code)? else {
-                continue;
-            };
-            idle_since = Some(since);
-        }
-        let left = match idle_since {
-            None => None,
-            Some(since) => {
-                let left = times.linger.saturating_sub(since.elapsed());
-                if left.is_zero() && end(held)? {
-                    return Ok(());
-                }
+        let limit = match afterwards.next()? {
+            Next::Wait => None,
+            Next::WaitFor(time) => {
+                // It may be long.
+                let _ = code.release();
                 Some(Timespec {
-                    tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-                    tv_nsec: left.subsec_nanos().into(),
+                    tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+                    tv_nsec: time.subsec_nanos().into(),
                 })
             }
+            Next::End => return Ok(()),
         };
         let mut ready = [epoll::Event {
             flags: epoll::EventFlags::empty(),
             data: epoll::EventData::new_u64(0),
         }; 4];
-        match epoll::wait(events, &mut ready[..], left.as_ref()) {
+        match epoll::wait(events, &mut ready[..], limit.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno).doing("epoll_wait", || "process 1"),
         }
         while let Some(caught) = Caught::read(signals).doing("read", || "a signal")? {
             if caught.signal == Signal::TERM.as_raw() {
-                return stop(held, signals, times.stop_grace);
+                return stop(held, signals, grace);
             }
         }
     }
 }
 
-/// The last session has ended: so do all processes. `None`: somebody joined meanwhile.
-fn close_down(held: &Held, code: &Code) -> Result<Option<Instant>> {
-    flock(&held.lock, FlockOperation::LockExclusive).doing("lock", || "the instance")?;
-    let idle = !sessions_left(&held.sessions)?;
-    if idle {
-        end_all(Signal::KILL)?;
-    }
-    flock(&held.lock, FlockOperation::Unlock).doing("unlock", || "the instance")?;
-    // A long wait may begin.
-    let _ = code.release();
-    Ok(idle.then(Instant::now))
-}
-
-/// The linger time is over: marks the instance as ending, under the lock, which goes with the
-/// process. `false`: somebody joined meanwhile.
-fn end(held: &Held) -> Result<bool> {
-    flock(&held.lock, FlockOperation::LockExclusive).doing("lock", || "the instance")?;
-    if sessions_left(&held.sessions)? {
-        flock(&held.lock, FlockOperation::Unlock).doing("unlock", || "the instance")?;
-        return Ok(false);
-    }
-    mark_ending(held)?;
-    Ok(true)
-}
-
-fn mark_ending(held: &Held) -> Result<()> {
+/// Says that whoever comes now is to wait for the end.
+pub(crate) fn mark_ending(held: &Held) -> Result<()> {
     rustix::io::pwrite(&held.record, &[ENDS], 0).doing("write", || "the record of process 1")?;
     Ok(())
 }
@@ -322,7 +293,7 @@ fn stop(held: &Held, signals: &OwnedFd, grace: Duration) -> Result<()> {
 }
 
 /// Signals every process but ourselves until none is left to be signalled.
-fn end_all(signal: Signal) -> Result<()> {
+pub(crate) fn end_all(signal: Signal) -> Result<()> {
     kill_everyone(signal.as_raw()).doing("kill", || "the processes of the environment")?;
     reap();
     Ok(())

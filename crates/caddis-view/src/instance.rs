@@ -8,19 +8,20 @@ use crate::owner::OWNER;
 use crate::process::Stat;
 use crate::record::{ENDS, RUNS, Record};
 use crate::store::{root_directory, top_directory};
+use crate::visits;
 use caddis_policy::EnvName;
 use rustix::fs::{
-    AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, mknodat, openat, renameat,
-    statat, unlinkat,
+    AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, openat, renameat, statat,
+    unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 const LOCK: &str = "lock";
-const SESSIONS: &str = "sessions";
+pub(crate) const SESSIONS: &str = "sessions";
 const RECORD: &str = "init";
 
 /// Left by a refresh for the next session; then, while that one deals with it.
@@ -35,7 +36,7 @@ pub const REMOVED: Errno = Errno::STALE;
 pub struct Runtime {
     pub(crate) directory: OwnedFd,
     lock: OwnedFd,
-    name: String,
+    pub(crate) name: String,
 }
 
 /// Process 1 of a running instance.
@@ -139,7 +140,7 @@ impl Runtime {
     }
 
     /// Takes the lock back after a wait without it.
-    fn lock_again(&self) -> Result<()> {
+    pub(crate) fn lock_again(&self) -> Result<()> {
         lock_within_reason(&self.lock, &self.name)?;
         if fstat(&self.lock).doing("stat", || "the lock")?.st_nlink > 0 {
             return Ok(());
@@ -196,7 +197,7 @@ impl Runtime {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Ok(None);
         }
-        let mut buffer = [0_u8; 64];
+        let mut buffer = [0_u8; visits::RECORD];
         let length =
             rustix::io::read(&file, &mut buffer).doing("read the record of", || &self.name)?;
         Ok(Record::parse(&buffer[..length], stat.st_ino))
@@ -205,24 +206,9 @@ impl Runtime {
     /// Opens the file in which process 1 notes who it is.
     pub(crate) fn new_record(&self) -> Result<OwnedFd> {
         self.clear(RECORD);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let flags = visits::OPEN | OFlags::CREATE | OFlags::EXCL;
         openat(&self.directory, RECORD, flags, Mode::RUSR | Mode::WUSR)
             .doing("create the record of", || &self.name)
-    }
-
-    /// A new FIFO: its read end for process 1, its write end for the first session.
-    pub(crate) fn new_sessions(&self) -> Result<(OwnedFd, OwnedFd)> {
-        self.clear(SESSIONS);
-        let mode = Mode::RUSR | Mode::WUSR;
-        mknodat(&self.directory, SESSIONS, FileType::Fifo, mode, 0)
-            .doing("create", || "the FIFO of sessions")?;
-        let reader = self
-            .open_sessions(OFlags::RDONLY)
-            .doing("open", || "the FIFO of sessions")?;
-        let writer = self
-            .open_sessions(OFlags::WRONLY)
-            .doing("open", || "the FIFO of sessions")?;
-        Ok((reader, writer))
     }
 
     /// Makes room for a new file. What cannot be taken away shows when that is made.
@@ -232,31 +218,10 @@ impl Runtime {
         }
     }
 
-    fn open_sessions(&self, access: OFlags) -> std::result::Result<OwnedFd, Errno> {
-        let flags = access | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        openat(&self.directory, SESSIONS, flags, Mode::empty())
-    }
-
-    /// Counts the caller as a session for as long as it holds what it gets. `None`: process 1 is gone.
-    pub fn join_sessions(&self) -> Result<Option<OwnedFd>> {
-        match self.open_sessions(OFlags::WRONLY) {
-            Ok(writer) => {
-                // Wakes process 1, which may be counting down its linger time.
-                let _ = rustix::io::write(&writer, b"j");
-                Ok(Some(writer))
-            }
-            Err(Errno::NXIO | Errno::NOENT) => Ok(None),
-            Err(errno) => Err(errno).doing("open", || "the FIFO of sessions"),
-        }
-    }
-
-    /// Whether a session holds the FIFO open. A killed one does not: the kernel has closed it.
-    pub fn has_sessions(&self) -> Result<bool> {
-        match self.open_sessions(OFlags::RDONLY) {
-            Ok(reader) => sessions_left(&reader),
-            Err(Errno::NOENT) => Ok(false),
-            Err(errno) => Err(errno).doing("open", || "the FIFO of sessions"),
-        }
+    /// The record of an instance that runs, to be written to.
+    pub(crate) fn open_record(&self) -> Result<OwnedFd> {
+        openat(&self.directory, RECORD, visits::OPEN, Mode::empty())
+            .doing("open the record of", || &self.name)
     }
 
     /// Whether the base was refreshed since a session has last dealt with it, which the caller does now.
@@ -290,9 +255,7 @@ impl Runtime {
         };
         // First of all: process 1 does the rest even if we are killed now.
         signal(Signal::TERM)?;
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        openat(&self.directory, RECORD, flags, Mode::empty())
-            .and_then(|record| rustix::io::pwrite(&record, &[ENDS], 0))
+        rustix::io::pwrite(self.open_record()?, &[ENDS], 0)
             .doing("write the record of", || &self.name)?;
         self.unlock()?;
         if !wait_for_end(&instance.pidfd, Some(grace))? {
@@ -334,7 +297,7 @@ fn directory(run: &Path, uid: u32, name: &EnvName) -> Result<Option<OwnedFd>> {
 
 /// How long somebody may keep an instance locked before others give up, and how often they look.
 const LONGEST: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_millis(3);
+pub(crate) const PAUSE: Duration = Duration::from_millis(3);
 
 /// Takes the lock. Not with a wait that has no end: whoever holds it may be frozen by its user, and root is not to
 /// hang for that.
@@ -381,18 +344,5 @@ fn open_lock(directory: &OwnedFd) -> Result<Option<OwnedFd>> {
         // The directory has been removed.
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno).doing("open", || "the lock"),
-    }
-}
-
-/// Whether anybody still has the FIFO open for writing; what was written is taken out.
-pub(crate) fn sessions_left(reader: impl AsFd) -> Result<bool> {
-    let mut buffer = [0_u8; 256];
-    loop {
-        match rustix::io::read(reader.as_fd(), &mut buffer) {
-            Ok(0) => return Ok(false),
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return Ok(true),
-            Err(errno) => return Err(errno).doing("read", || "the FIFO of sessions"),
-        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A request walks through the files in this order: [`mountinfo`] (the host's mounts, as data),
 //! [`plan`] (what to build, as data), [`start`] (user namespace and process 1), `init` (process 1:
-//! builds through [`build`], then reaps), [`instance`] (what runs, and who may join), [`session`]
+//! builds through [`build`], then reaps; what comes `afterwards`), [`instance`] (what runs, and who may join), [`session`]
 //! (a command inside).
 //!
 //! Beside that way: [`store`] and [`trial`] keep environments on disk, [`tree`] and [`overlayfs`] are how their layers are
@@ -15,6 +15,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod accounts;
+mod afterwards;
 pub mod below;
 pub mod build;
 pub mod cgroup;
@@ -27,10 +28,12 @@ mod handover;
 pub mod held;
 pub mod home;
 pub mod identity;
+mod in_use;
 mod init;
 pub mod instance;
 mod join;
 mod layers;
+mod leftover;
 mod memory;
 mod merge;
 pub mod mountinfo;
@@ -49,9 +52,11 @@ pub mod tree;
 pub mod trial;
 mod userns;
 pub mod veil;
+mod visits;
 
 pub use error::{Error, Result};
 pub use identity::Identity;
+pub use in_use::Use;
 pub use instance::{Instance, Runtime};
 pub use join::{Command, execute_inside};
 pub use plan::{Plan, Wish};

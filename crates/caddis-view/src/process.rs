@@ -62,7 +62,7 @@ impl Stat {
     }
 
     /// The name in parentheses may hold anything.
-    fn parse(stat: &[u8]) -> Option<Stat> {
+    pub(crate) fn parse(stat: &[u8]) -> Option<Stat> {
         let end = stat.iter().rposition(|byte| *byte == b')')?;
         let text = |bytes| std::str::from_utf8(bytes).ok();
         let pid = text(&stat[..stat.iter().position(|byte| *byte == b' ')?])?;

@@ -2,6 +2,7 @@
 
 use crate::error::{Context, Result};
 use crate::process::Stat;
+use crate::visits::RECORD;
 use rustix::fs::fstat;
 use rustix::process::Pid;
 use std::os::fd::OwnedFd;
@@ -42,7 +43,9 @@ impl Record {
     pub(crate) fn text(process_1: &Stat, record: &OwnedFd) -> Result<Vec<u8>> {
         let own = fstat(record).doing("stat", || "the record")?.st_ino;
         let (state, Stat { pid, started, .. }) = (char::from(RUNS), process_1);
-        Ok(format!("{state} {pid} {started} {own}\n").into_bytes())
+        let line = format!("{state} {pid} {started} {own}");
+        // What follows has a place of its own.
+        Ok(format!("{line:<width$}\n", width = RECORD - 1).into_bytes())
     }
 
     /// What the kernel says of the process 1 that is meant. `None`: it is gone, or this is another process, which is

@@ -35,6 +35,8 @@ pub struct Start<'a> {
     pub hostname: Option<&'a str>,
     /// What is changed goes into the layer of its try.
     pub trial: bool,
+    /// Its first session is a login.
+    pub login: bool,
     /// What is to be done to its package database before the first command.
     pub packages: Option<packages::Due>,
 }

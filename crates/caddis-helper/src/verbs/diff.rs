@@ -42,6 +42,7 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, diff: &Diff) -> Result<u8, Error
         run: Path::new(RUN),
         hostname: None,
         trial: diff.trial,
+        login: false,
         packages: None,
     })?;
     let covered = [below.covered, renewed].concat();

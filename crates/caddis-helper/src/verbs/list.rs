@@ -54,24 +54,24 @@ fn one(
     name: &EnvName,
     all: &BTreeMap<i32, Process>,
 ) -> Result<(), Error> {
-    let sessions = Runtime::peek(Path::new(RUN), uid, name)?.map(|instance| {
-        let members = processes::of_instance(all, &instance).into_iter();
-        members
-            .filter_map(|(_, session)| session)
-            .collect::<BTreeSet<i32>>()
-            .len()
-    });
-    let state = match sessions {
+    let instance = Runtime::peek(Path::new(RUN), uid, name)?;
+    let members = instance
+        .as_ref()
+        .map(|instance| processes::of_instance(all, instance));
+    let state = match &members {
         None => "stopped",
-        Some(0) => "idle",
+        Some(members) if members.is_empty() => "idle",
+        // With a session, or with what has outlasted the last one.
         Some(_) => "running",
     };
+    let members = members.unwrap_or_default().into_iter();
+    let sessions: BTreeSet<i32> = members.filter_map(|(_, session)| session).collect();
     let usage = environments.usage(name)?;
     output::line(&[
         ("uid", &uid.to_string()),
         ("name", name.as_str()),
         ("state", state),
-        ("sessions", &sessions.unwrap_or(0).to_string()),
+        ("sessions", &sessions.len().to_string()),
         ("bytes", &usage.bytes.to_string()),
         ("used", &usage.used.to_string()),
     ]);

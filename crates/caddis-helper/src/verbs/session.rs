@@ -159,7 +159,7 @@ fn start_or_join(
             other => other?,
         };
         if let Some(instance) = running {
-            if let Some(held) = runtime.join_sessions()? {
+            if let Some(held) = runtime.join_sessions(false)? {
                 let renewed = renew(&runtime, &instance, identity, environments, name)?;
                 warnings.extend(renewed);
                 return Ok((Entrance::join(instance, held), warnings));
@@ -183,6 +183,7 @@ fn start_or_join(
             run,
             hostname: settings.hostname(),
             trial: session.trial,
+            login: false,
             packages: match session.trial {
                 true => None,
                 false => packages(policy, directory),

@@ -10,7 +10,8 @@ use crate::session::require_own_environments;
 
 /// List your environments: state, sessions, size of the changes, last use
 ///
-/// `idle` means that no session runs but the environment has not ended yet, so that the next one starts at once.
+/// `running` without sessions means that processes have outlasted the last one; `idle` that nothing runs but the
+/// environment has not ended yet, so that the next session starts at once.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct List {

@@ -15,7 +15,7 @@ use crate::session::{environment_name, require_own_environments};
 /// Remove environments and everything changed in them
 ///
 /// Asks first. Without a terminal to ask on, nothing is removed unless --yes is given. An environment with running
-/// sessions is only removed with --force, which ends them.
+/// sessions, or with processes that have outlasted them, is only removed with --force, which ends them.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Remove {
@@ -27,7 +27,7 @@ pub struct Remove {
     #[arg(short, long)]
     pub yes: bool,
 
-    /// End running sessions first
+    /// End what runs in them first
     #[arg(short, long)]
     pub force: bool,
 }

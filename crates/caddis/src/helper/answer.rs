@@ -8,7 +8,7 @@ use crate::error::Error;
 pub struct Environment {
     pub uid: u32,
     pub name: String,
-    /// `running`, `idle` (no session, but not ended yet) or `stopped`.
+    /// `running` (with sessions, or processes that outlast them), `idle` (nothing runs, but not ended yet) or `stopped`.
     pub state: String,
     pub sessions: u64,
     /// What its changes occupy on disk.
