@@ -15,8 +15,10 @@ mod inside;
 mod log;
 pub mod output;
 mod plan;
+mod preferred;
 pub mod processes;
 mod sanitise;
+mod settings;
 mod variables;
 mod verbs;
 
@@ -88,6 +90,8 @@ fn on_host(request: Request, state: CallersState, files: Vec<OwnedFd>) -> Result
         Verb::Ps { name } => verbs::ps::run(&policy, &whom, name.as_ref()),
         Verb::Stop { name } => verbs::stop::run(&policy, &whom, name.as_ref()),
         Verb::Config { name, setting } => verbs::config::run(&policy, &whom, &name, &setting),
+        Verb::Own { setting } => verbs::config::own(&policy, &whom, &setting),
+        Verb::Which => verbs::config::which(&policy, &whom),
         Verb::Diff(diff) => verbs::diff::run(&policy, &whom, &diff),
         Verb::Try { name, word } => verbs::trial::run(&policy, &whom, &name, word),
         Verb::Packages { name, status } => verbs::packages::run(&policy, &whom, &name, status),

@@ -104,6 +104,8 @@ const OPTIONS: &[&str] = &[
     "--status",
     "--login",
     "--files",
+    "--own",
+    "--which",
 ];
 
 /// Any argument that the kernel hands over: bytes without a NUL.
@@ -195,7 +197,10 @@ fn config() -> impl Strategy<Value = Verb> {
             Some(Some(value)) => Setting::Change(key.trim_start_matches('-').to_owned(), value),
         }
     });
-    (name(), setting).prop_map(|(name, setting)| Verb::Config { name, setting })
+    (option::of(name()), setting).prop_map(|(name, setting)| match name {
+        Some(name) => Verb::Config { name, setting },
+        None => Verb::Own { setting },
+    })
 }
 
 /// A path without a way back.
@@ -231,6 +236,7 @@ fn verb() -> impl Strategy<Value = (Verb, bool)> {
             .prop_map(|(name, word)| Verb::Try { name, word }),
         1 => revert(),
         1 => Just(Verb::Check),
+        1 => Just(Verb::Which),
         1 => (name(), any::<bool>()).prop_map(|(name, status)| Verb::Packages { name, status }),
         1 => name().prop_map(|name| Verb::Stop { name: Some(name) }),
     ];
@@ -349,6 +355,7 @@ proptest! {
             "stop" => &["--all", "--every"],
             "revert" => &["--env", "--dry-run", "--every", "--most", "--"],
             "packages" => &["--status"],
+            "config" => &["--own", "--which"],
             _ => &[],
         };
         if own.contains(&option.as_str()) || option == "--for" || option == "--name" {

@@ -22,6 +22,8 @@ struct Parts {
     target: Option<Target>,
     from: Option<EnvName>,
     force: bool,
+    own: bool,
+    which: bool,
     every: bool,
     everybody: bool,
     own_terminal: bool,
@@ -64,7 +66,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
         "list" => (&["--all"], 0..=0),
         "ps" => (&["--all"], 0..=1),
         "stop" => (&["--every", "--all"], 0..=1),
-        "config" => (&[], 1..=2),
+        "config" => (&["--own", "--which"], 0..=2),
         "diff" => (&["--env", "--content", "--try"], 0..=0),
         "try" => (&["--check", "--keep", "--discard"], 1..=1),
         "packages" => (&["--status"], 1..=1),
@@ -114,6 +116,8 @@ impl Parts {
             "--shell" => self.shell = Some(path(option, value()?)?.into_os_string()),
             "--name" => self.login = Some(text(value()?)?),
             "--for" => self.target = Some(target(&text(value()?)?)?),
+            "--own" => self.own = true,
+            "--which" => self.which = true,
             "--force" => self.force = true,
             "--every" => self.every = true,
             "--status" => self.status = true,
@@ -169,10 +173,25 @@ impl Parts {
                 }
                 Verb::Stop { name }
             }
-            "config" => Verb::Config {
-                name: required(one()?)?,
-                setting: operands.next().map_or(Ok(Setting::ShowAll), setting)?,
-            },
+            "config" => {
+                let (own, which) = (self.own, self.which);
+                let most = if which { 0 } else { 2 - usize::from(own) };
+                if operands.len() > most || own && which {
+                    return Err(wrong(
+                        "config takes a name, --own or --which, then a setting",
+                    ));
+                }
+                let name = match own || which {
+                    true => None,
+                    false => Some(required(operands.next().map(name).transpose()?)?),
+                };
+                let setting = operands.next().map_or(Ok(Setting::ShowAll), setting)?;
+                match name {
+                    Some(name) => Verb::Config { name, setting },
+                    None if which => Verb::Which,
+                    None => Verb::Own { setting },
+                }
+            }
             "diff" => Verb::Diff(Diff {
                 name: self.env,
                 content: self.content,

@@ -74,6 +74,13 @@ pub enum Verb {
         /// What to show or change.
         setting: Setting,
     },
+    /// Show or change the user's own settings.
+    Own {
+        /// What to show or change.
+        setting: Setting,
+    },
+    /// Tell which environment is meant where none is named.
+    Which,
     /// Tell what was changed in an environment.
     Diff(Diff),
     /// Decide about the try of an environment.
@@ -99,7 +106,7 @@ pub enum Verb {
 /// The changes to give up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revert {
-    /// The environment; `None`: "default".
+    /// The environment; `None`: the one that is meant then.
     pub name: Option<EnvName>,
     /// Only say what would be done.
     pub dry_run: bool,
@@ -112,7 +119,7 @@ pub struct Revert {
 /// Which changes to tell, and how much of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diff {
-    /// The environment; `None`: "default".
+    /// The environment; `None`: the one that is meant then.
     pub name: Option<EnvName>,
     /// Also what is in files.
     pub content: bool,
@@ -125,7 +132,7 @@ pub struct Diff {
 /// A session to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// The environment; `None`: the one we are in, or else "default".
+    /// The environment; `None`: the one we are in, or else the one that is meant then.
     pub name: Option<EnvName>,
     /// As whom.
     pub who: Role,

@@ -4,9 +4,11 @@ use crate::arguments::{Role, Session};
 use crate::caller::Whom;
 use crate::host::RUN;
 use crate::plan::plan;
+use crate::preferred::{By, environment};
 use crate::sanitise::CallersState;
+use crate::settings::Settings;
 use crate::variables::Variables;
-use crate::verbs::config::{Settings, read_settings};
+use crate::verbs::config::read_settings;
 use crate::verbs::trial;
 use crate::{log, output, processes};
 use caddis_changes::renew::Renewal;
@@ -40,7 +42,6 @@ pub(crate) fn run(
     files: Vec<OwnedFd>,
 ) -> Result<u8, Error> {
     let identity = whom.identity(policy)?;
-    let name = session.name.clone().unwrap_or_default();
     let mut variables = Variables::from_caller();
     if session.dry_run {
         let (plan, warning) = plan(policy, &identity, session.home.as_deref())?;
@@ -50,7 +51,14 @@ pub(crate) fn run(
         }
         return Ok(0);
     }
-    let (environments, settings) = create(policy, &identity, &name)?;
+    let by = if session.login {
+        By::Login
+    } else {
+        By::Command
+    };
+    let environments = open(policy, &identity)?;
+    let name = environment(policy, Some(&environments), session.name.as_ref(), by)?;
+    let settings = create(&environments, &name)?;
     let mut opened = Some(environments);
     let root = match session.who {
         Role::User => false,
@@ -118,18 +126,13 @@ pub(crate) fn run(
 }
 
 /// Makes the environment if there is none, and reads its settings.
-fn create(
-    policy: &Policy,
-    identity: &Identity,
-    name: &EnvName,
-) -> Result<(Environments, Settings), Error> {
-    let environments = open(policy, identity)?;
+fn create(environments: &Environments, name: &EnvName) -> Result<Settings, Error> {
     loop {
         environments.create(name)?;
-        match read_settings(&environments, name) {
+        match read_settings(environments, name) {
             // Removed between the two steps.
             Err(_) if environments.open(name)?.is_none() => {}
-            settings => return Ok((environments, settings?)),
+            settings => return settings,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 pub use attend::Ended;
 pub use caller::{Caller, is_inside};
-pub use names::{DEFAULT, environment_name};
+pub use names::{environment_name, named_or_meant};
 pub use plan::{For, plan};
 
 use crate::error::{Error, FAILED};
