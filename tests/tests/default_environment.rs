@@ -13,7 +13,10 @@ fn caddis(host: &Host, arguments: &[&str]) -> Output {
 
 /// The environment that `caddis run` leads to.
 fn reached(host: &Host) -> String {
-    host.inside("alice", "echo $CADDIS_ENV").ok().text().to_owned()
+    host.inside("alice", "echo $CADDIS_ENV")
+        .ok()
+        .text()
+        .to_owned()
 }
 
 /// The environment that a login leads to.

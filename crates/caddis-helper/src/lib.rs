@@ -13,6 +13,7 @@ mod files;
 pub mod host;
 mod inside;
 mod log;
+mod login;
 pub mod output;
 mod plan;
 mod preferred;
@@ -52,11 +53,9 @@ pub fn run() -> u8 {
             );
         }
     };
-    let files = match files::take(request.files()) {
-        Ok(files) => files,
-        Err(error) => return fail(&error),
-    };
-    let result = match caller::place() {
+    let place = caller::place();
+    let is_login = request.is_login() && place == caller::Place::Host;
+    let result = files::take(request.files()).and_then(|files| match place {
         caller::Place::Host => on_host(request, state, files),
         caller::Place::Inside => inside::session(request, state, files),
         caller::Place::Unknown => Err(Error::refused(
@@ -70,8 +69,15 @@ pub fn run() -> u8 {
             "it is not installed setuid root, or lies on a file system mounted nosuid",
         )
         .hint("the administrator can run `caddis doctor` and `make install`")),
-    };
-    result.unwrap_or_else(|error| fail(&error))
+    });
+    result.unwrap_or_else(|error| match is_login {
+        // A policy that cannot be read promises nothing.
+        true => fail(&login::advise(
+            error,
+            host::policy().is_ok_and(|policy| policy.login.host),
+        )),
+        false => fail(&error),
+    })
 }
 
 fn on_host(request: Request, state: CallersState, files: Vec<OwnedFd>) -> Result<u8, Error> {

@@ -18,6 +18,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether somebody logs in by it.
+    pub(crate) fn is_login(&self) -> bool {
+        matches!(&self.verb, Verb::Session(session) if session.login)
+    }
+
     /// How many descriptors of the caller's it wants to be handed on.
     pub(crate) fn files(&self) -> u8 {
         match &self.verb {

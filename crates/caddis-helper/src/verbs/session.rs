@@ -10,7 +10,7 @@ use crate::settings::Settings;
 use crate::variables::Variables;
 use crate::verbs::config::read_settings;
 use crate::verbs::trial;
-use crate::{log, output, processes};
+use crate::{log, login, output, processes};
 use caddis_changes::renew::Renewal;
 use caddis_policy::{EnvName, Policy};
 use caddis_sys::Signals;
@@ -95,17 +95,20 @@ pub(crate) fn run(
         let what = if entrance.is_start() { "start" } else { "join" };
         // The directory is not kept open: this process goes on for as long as the session, and holds nothing of
         // the host's that it does not need.
-        let (named, uid) = (&name, identity.uid);
+        let (named, uid, login) = (&name, identity.uid, session.login);
         let note = move || {
             // When it was used last is not worth a session that fails.
             let _ = environments.touch(named);
             warnings.iter().for_each(|warning| output::warn(warning));
-            log::session(what, uid, named.as_str(), role);
+            log::session(what, uid, named.as_str(), role, login);
         };
         match run_session(entrance, &identity, &policy.root, &mut command, note)? {
             Ended::Command(status) => return Ok(status),
             Ended::NotExecuted(status, error) => {
-                output::error(&error);
+                output::error(&match session.login {
+                    true => login::advise(error, policy.login.host),
+                    false => error,
+                });
                 return Ok(status);
             }
             Ended::InstanceGone => gone += 1,
@@ -164,7 +167,7 @@ fn start_or_join(
             other => other?,
         };
         if let Some(instance) = running {
-            if let Some(held) = runtime.join_sessions(false)? {
+            if let Some(held) = runtime.join_sessions(session.login)? {
                 let renewed = renew(&runtime, &instance, identity, environments, name)?;
                 warnings.extend(renewed);
                 return Ok((Entrance::join(instance, held), warnings));
@@ -188,7 +191,7 @@ fn start_or_join(
             run,
             hostname: settings.hostname(),
             trial: session.trial,
-            login: false,
+            login: session.login,
             packages: match session.trial {
                 true => None,
                 false => packages(policy, directory),
