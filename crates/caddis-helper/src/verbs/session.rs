@@ -14,6 +14,7 @@ use crate::{log, login, output, processes};
 use caddis_changes::renew::Renewal;
 use caddis_policy::{EnvName, Policy};
 use caddis_sys::Signals;
+use caddis_view::exposed;
 use caddis_view::instance::REMOVED;
 use caddis_view::packages::{self, Due};
 use caddis_view::session::run as run_session;
@@ -170,6 +171,8 @@ fn start_or_join(
             if let Some(held) = runtime.join_sessions(session.login)? {
                 let renewed = renew(&runtime, &instance, identity, environments, name)?;
                 warnings.extend(renewed);
+                let exposed = exposed::renew(&instance, identity, &policy.view);
+                warnings.extend(exposed.err().map(|error| error.to_string()));
                 return Ok((Entrance::join(instance, held), warnings));
             }
             // Process 1 was killed.
