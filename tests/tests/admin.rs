@@ -322,6 +322,13 @@ fn the_system_log_has_a_line_for_each_start_join_and_refusal() {
         by_root.ends_with(": start uid=1001 env=other as=user by=0"),
         "{by_root}"
     );
+    let login = "/usr/local/libexec/caddis/caddis-helper session --login -- true";
+    host.sh("alice", login).ok();
+    let login = logged(&mut log, "");
+    assert!(
+        login.ends_with(": join uid=1000 env=default as=user for=login"),
+        "{login}"
+    );
     host.policy("[access]\ndeny_users = [\"carol\"]\n");
     host.inside("carol", "true").exits(125);
     let refused = logged(&mut log, "");

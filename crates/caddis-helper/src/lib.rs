@@ -9,13 +9,17 @@
 
 pub mod arguments;
 mod caller;
+mod files;
 pub mod host;
 mod inside;
 mod log;
+mod login;
 pub mod output;
 mod plan;
+mod preferred;
 pub mod processes;
 mod sanitise;
+mod settings;
 mod variables;
 mod verbs;
 
@@ -23,6 +27,7 @@ use arguments::{Request, Verb};
 use caddis_view::Error;
 use sanitise::CallersState;
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 
 /// Exit status: Caddis itself failed, as in docker(1) and env(1).
 const FAILED: u8 = 125;
@@ -48,9 +53,11 @@ pub fn run() -> u8 {
             );
         }
     };
-    let result = match caller::place() {
-        caller::Place::Host => on_host(request, state),
-        caller::Place::Inside => inside::session(request, state),
+    let place = caller::place();
+    let is_login = request.is_login() && place == caller::Place::Host;
+    let result = files::take(request.files()).and_then(|files| match place {
+        caller::Place::Host => on_host(request, state, files),
+        caller::Place::Inside => inside::session(request, state, files),
         caller::Place::Unknown => Err(Error::refused(
             "find out",
             "where this runs",
@@ -62,11 +69,18 @@ pub fn run() -> u8 {
             "it is not installed setuid root, or lies on a file system mounted nosuid",
         )
         .hint("the administrator can run `caddis doctor` and `make install`")),
-    };
-    result.unwrap_or_else(|error| fail(&error))
+    });
+    result.unwrap_or_else(|error| match is_login {
+        // A policy that cannot be read promises nothing.
+        true => fail(&login::advise(
+            error,
+            host::policy().is_ok_and(|policy| policy.login.host),
+        )),
+        false => fail(&error),
+    })
 }
 
-fn on_host(request: Request, state: CallersState) -> Result<u8, Error> {
+fn on_host(request: Request, state: CallersState, files: Vec<OwnedFd>) -> Result<u8, Error> {
     let policy = host::policy()?;
     let whom = caller::Whom::of(&request)?;
     let mask = match &request.verb {
@@ -75,13 +89,15 @@ fn on_host(request: Request, state: CallersState) -> Result<u8, Error> {
         _ => caller::out_of_reach()?,
     };
     match request.verb {
-        Verb::Session(session) => verbs::session::run(&policy, &whom, session, state, mask),
+        Verb::Session(session) => verbs::session::run(&policy, &whom, session, state, mask, files),
         Verb::New { name, from } => verbs::new::run(&policy, &whom, &name, from.as_ref()),
         Verb::Remove { names, force } => verbs::remove::run(&policy, &whom, &names, force),
         Verb::List => verbs::list::run(&policy, &whom),
         Verb::Ps { name } => verbs::ps::run(&policy, &whom, name.as_ref()),
         Verb::Stop { name } => verbs::stop::run(&policy, &whom, name.as_ref()),
         Verb::Config { name, setting } => verbs::config::run(&policy, &whom, &name, &setting),
+        Verb::Own { setting } => verbs::config::own(&policy, &whom, &setting),
+        Verb::Which => verbs::config::which(&policy, &whom),
         Verb::Diff(diff) => verbs::diff::run(&policy, &whom, &diff),
         Verb::Try { name, word } => verbs::trial::run(&policy, &whom, &name, word),
         Verb::Packages { name, status } => verbs::packages::run(&policy, &whom, &name, status),

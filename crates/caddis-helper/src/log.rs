@@ -11,17 +11,18 @@ use rustix::net::{
 const INFO: u32 = (10 << 3) | 6;
 const NOTICE: u32 = (10 << 3) | 5;
 
-/// A session has begun: `what` is "start" or "join".
-pub(crate) fn session(what: &str, uid: u32, environment: &str, role: &str) {
+/// A session has begun: `what` is "start" or "join"; `login`: by logging in.
+pub(crate) fn session(what: &str, uid: u32, environment: &str, role: &str, login: bool) {
     let caller = real_uid();
     let by = if caller == uid {
         String::new()
     } else {
         format!(" by={caller}")
     };
+    let login = if login { " for=login" } else { "" };
     send(
         INFO,
-        &format!("{what} uid={uid} env={environment} as={role}{by}"),
+        &format!("{what} uid={uid} env={environment} as={role}{login}{by}"),
     );
 }
 

@@ -6,7 +6,7 @@ use crate::ids::{RANGE, fits};
 use crate::nearest::nearest;
 use crate::path::{self, PathError};
 use crate::value::{Check, Fault, Read, Value};
-use crate::{Capability, Devices, EnvName, Policy, Preferred, Storage, duration, view};
+use crate::{Capability, Devices, Policy, Preferred, Storage, duration, view};
 
 /// A key that may stand in the file.
 pub(crate) struct Key {
@@ -135,12 +135,7 @@ fn process(text: &str) -> Check<String> {
 }
 
 fn preferred(text: &str) -> Check<Preferred> {
-    if text == "@last" {
-        return Ok(Preferred::Last);
-    }
-    EnvName::parse(text.as_bytes())
-        .map(Preferred::Named)
-        .map_err(|_| "is no name of an environment".to_owned())
+    Preferred::parse(text).map_err(|_| "is no name of an environment".to_owned())
 }
 
 fn shell(text: &str) -> Check<PathBuf> {

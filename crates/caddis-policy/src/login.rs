@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{EnvName, Who};
+use crate::{EnvName, NameError, Who};
 
 /// The table `login`: how people get into an environment by logging in to the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,16 @@ pub enum Preferred {
     Named(EnvName),
     /// The one that the user used last, written `@last`, which no environment can be called.
     Last,
+}
+
+impl Preferred {
+    /// Reads what policy and users write.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        match text {
+            "@last" => Ok(Self::Last),
+            name => EnvName::parse(name.as_bytes()).map(Self::Named),
+        }
+    }
 }
 
 impl Default for Login {

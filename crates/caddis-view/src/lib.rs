@@ -23,6 +23,7 @@ pub mod credentials;
 mod dev;
 mod ending;
 pub mod error;
+pub mod exposed;
 mod front;
 mod handover;
 pub mod held;

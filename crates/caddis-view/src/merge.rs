@@ -60,7 +60,8 @@ fn bases(plan: &Plan) -> Vec<Option<OwnedFd>> {
     overlays.map(|overlay| open(&overlay.at, true)).collect()
 }
 
-fn open(path: &Path, directory: bool) -> Option<OwnedFd> {
+/// Opens something of the host's; `None`: out of reach of who asks, or not there.
+pub(crate) fn open(path: &Path, directory: bool) -> Option<OwnedFd> {
     let mut flags = OFlags::PATH | OFlags::CLOEXEC;
     if directory {
         flags |= OFlags::DIRECTORY;

@@ -38,6 +38,7 @@ pub(crate) struct View<'a> {
     identity: Identity,
     /// The device numbers of the view's own file systems: its overlays and its memory.
     own: Vec<u64>,
+    resolve: ResolveFlags,
 }
 
 impl<'a> View<'a> {
@@ -47,9 +48,21 @@ impl<'a> View<'a> {
             root,
             identity: identity.clone(),
             own: Vec::new(),
+            resolve: ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
         };
         view.own(root)?;
         Ok(view)
+    }
+
+    /// The same for one that stands: a link of the user's on the way is no way any more.
+    pub(crate) fn without_links(self) -> View<'a> {
+        let resolve = self.resolve | ResolveFlags::NO_SYMLINKS;
+        View { resolve, ..self }
+    }
+
+    /// Whether this file is on a file system of the view's own.
+    pub(crate) fn has(&self, file: impl AsFd) -> std::result::Result<bool, Errno> {
+        Ok(self.own.contains(&fstat(file)?.st_dev))
     }
 
     /// Mount points may be made on the file system that `mount` is on.
@@ -98,7 +111,7 @@ impl<'a> View<'a> {
     }
 
     /// As container root, else as the user: either may have closed a directory to the other.
-    fn find(&self, path: &Path) -> std::result::Result<OwnedFd, Errno> {
+    pub(crate) fn find(&self, path: &Path) -> std::result::Result<OwnedFd, Errno> {
         let open = || self.open(path, OFlags::empty());
         match open() {
             Err(Errno::ACCESS) => as_user(&self.identity, open),
@@ -108,8 +121,7 @@ impl<'a> View<'a> {
 
     fn open(&self, path: &Path, more: OFlags) -> std::result::Result<OwnedFd, Errno> {
         let flags = OFlags::PATH | OFlags::CLOEXEC | more;
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let open = || openat2(self.root, path, flags, Mode::empty(), resolve);
+        let open = || openat2(self.root, path, flags, Mode::empty(), self.resolve);
         // Whenever anything is renamed or mounted on the machine while the kernel goes up by a `..` of the user's,
         // it asks to be asked again.
         (0..TRIES)
@@ -119,7 +131,7 @@ impl<'a> View<'a> {
     }
 
     /// Makes a mount point and the directories above it.
-    fn make(&self, path: &Path, missing: Missing) -> std::result::Result<(), Errno> {
+    pub(crate) fn make(&self, path: &Path, missing: Missing) -> std::result::Result<(), Errno> {
         let mut walked = PathBuf::from("/");
         let count = path.components().count();
         for (index, component) in path.components().enumerate().skip(1) {
@@ -149,7 +161,7 @@ impl<'a> View<'a> {
         {
             return Ok(());
         }
-        if !self.own.contains(&fstat(parent)?.st_dev) {
+        if !self.has(parent)? {
             return Err(Errno::XDEV);
         }
         if file {

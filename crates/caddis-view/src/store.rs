@@ -129,7 +129,8 @@ impl Environments {
     }
 
     /// The directory that they are in.
-    pub(crate) fn directory(&self) -> &OwnedFd {
+    #[must_use]
+    pub fn directory(&self) -> &OwnedFd {
         &self.directory
     }
 
@@ -256,6 +257,22 @@ impl Environments {
             bytes: tree::disk_usage(&self.directory, &c_name)?,
             used: u64::try_from(stat.st_mtime).unwrap_or(0),
         })
+    }
+
+    /// The one that was used last; `None`: none ever was.
+    pub fn used_last(&self) -> Result<Option<EnvName>> {
+        let mut last = None;
+        for name in self.names()? {
+            // One that has just been removed is not it.
+            let Ok(stat) = statat(&self.directory, name.as_str(), AtFlags::SYMLINK_NOFOLLOW) else {
+                continue;
+            };
+            let used = (stat.st_mtime, stat.st_mtime_nsec);
+            if stat.st_mtime > 0 && last.as_ref().is_none_or(|(latest, _)| used > *latest) {
+                last = Some((used, name));
+            }
+        }
+        Ok(last.map(|(_, name)| name))
     }
 
     /// Remembers that the environment is used now.

@@ -8,7 +8,7 @@ mod variables;
 use std::ffi::OsString;
 
 pub use caller::{Caller, is_inside};
-pub use names::{DEFAULT, environment_name};
+pub use names::{environment_name, named_or_meant};
 pub use plan::{For, is_absolute, plan};
 
 /// As whom the command runs inside.

@@ -5,11 +5,9 @@ use std::os::unix::ffi::OsStrExt;
 
 use caddis_policy::EnvName;
 
+use crate::call::Call;
 use crate::error::Error;
 use crate::text::quoted;
-
-/// The environment meant when none is named.
-pub const DEFAULT: &str = "default";
 
 /// Checks a name. The helper does so, too; here it comes before any question is asked, and keeps what could be taken
 /// for an option out of the helper's arguments.
@@ -18,6 +16,18 @@ pub fn environment_name(name: &OsStr) -> Result<EnvName, Error> {
         let name = quoted(name.as_bytes());
         Error::usage(format!("environment name {name}: {error}"))
     })
+}
+
+/// The environment of this name, or the one that is meant where none is named. That is the helper's to say; `config` is
+/// a call of its verb of that name, for whoever is meant.
+pub fn named_or_meant(name: Option<&OsStr>, config: Call) -> Result<EnvName, Error> {
+    match name {
+        Some(name) => environment_name(name),
+        None => {
+            let said = config.flag("--which", true).bytes()?;
+            environment_name(OsStr::from_bytes(said.trim_ascii_end()))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -35,6 +45,6 @@ mod tests {
                 "{odd:?} gave {message:?}"
             );
         }
-        assert!(environment_name(OsStr::new(DEFAULT)).is_ok());
+        assert!(environment_name(OsStr::new("default")).is_ok());
     }
 }

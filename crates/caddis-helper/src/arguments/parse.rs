@@ -2,7 +2,7 @@
 
 use super::request::{Diff, Request, Revert, Role, Session, Setting, Target, Verb, Word};
 use super::value::{
-    ArgumentError, name, number, path, plain_path, role, setting, target, text, wrong,
+    ArgumentError, files, name, number, path, plain_path, role, setting, target, text, wrong,
 };
 use crate::output::quoted;
 use caddis_policy::EnvName;
@@ -22,6 +22,8 @@ struct Parts {
     target: Option<Target>,
     from: Option<EnvName>,
     force: bool,
+    own: bool,
+    which: bool,
     every: bool,
     everybody: bool,
     own_terminal: bool,
@@ -29,6 +31,8 @@ struct Parts {
     dry_run: bool,
     content: bool,
     trial: bool,
+    is_login: bool,
+    files: u8,
     word: Option<Word>,
     most: Option<u64>,
     status: bool,
@@ -52,6 +56,8 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
                 "--stack",
                 "--dry-run",
                 "--try",
+                "--login",
+                "--files",
             ],
             0..=0,
         ),
@@ -60,7 +66,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
         "list" => (&["--all"], 0..=0),
         "ps" => (&["--all"], 0..=1),
         "stop" => (&["--every", "--all"], 0..=1),
-        "config" => (&[], 1..=2),
+        "config" => (&["--own", "--which"], 0..=2),
         "diff" => (&["--env", "--content", "--try"], 0..=0),
         "try" => (&["--check", "--keep", "--discard"], 1..=1),
         "packages" => (&["--status"], 1..=1),
@@ -110,6 +116,8 @@ impl Parts {
             "--shell" => self.shell = Some(path(option, value()?)?.into_os_string()),
             "--name" => self.login = Some(text(value()?)?),
             "--for" => self.target = Some(target(&text(value()?)?)?),
+            "--own" => self.own = true,
+            "--which" => self.which = true,
             "--force" => self.force = true,
             "--every" => self.every = true,
             "--status" => self.status = true,
@@ -120,6 +128,8 @@ impl Parts {
             "--check" => self.word = Some(Word::Check),
             "--keep" => self.word = Some(Word::Keep),
             "--discard" => self.word = Some(Word::Discard),
+            "--login" => self.is_login = true,
+            "--files" => self.files = files(value()?)?,
             "--stack" => self.stack = Some(number(option, "bytes", value()?)?),
             "--most" => self.most = Some(number(option, "files", value()?)?),
             _ => self.dry_run = true,
@@ -142,6 +152,8 @@ impl Parts {
                 stack: self.stack,
                 dry_run: self.dry_run,
                 trial: self.trial,
+                login: self.is_login,
+                files: self.files,
                 command: self.command,
             }),
             "new" => Verb::New {
@@ -161,10 +173,25 @@ impl Parts {
                 }
                 Verb::Stop { name }
             }
-            "config" => Verb::Config {
-                name: required(one()?)?,
-                setting: operands.next().map_or(Ok(Setting::ShowAll), setting)?,
-            },
+            "config" => {
+                let (own, which) = (self.own, self.which);
+                let most = if which { 0 } else { 2 - usize::from(own) };
+                if operands.len() > most || own && which {
+                    return Err(wrong(
+                        "config takes a name, --own or --which, then a setting",
+                    ));
+                }
+                let name = match own || which {
+                    true => None,
+                    false => Some(required(operands.next().map(name).transpose()?)?),
+                };
+                let setting = operands.next().map_or(Ok(Setting::ShowAll), setting)?;
+                match name {
+                    Some(name) => Verb::Config { name, setting },
+                    None if which => Verb::Which,
+                    None => Verb::Own { setting },
+                }
+            }
             "diff" => Verb::Diff(Diff {
                 name: self.env,
                 content: self.content,

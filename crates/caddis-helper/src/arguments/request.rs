@@ -17,6 +17,21 @@ pub struct Request {
     pub everybody: bool,
 }
 
+impl Request {
+    /// Whether somebody logs in by it.
+    pub(crate) fn is_login(&self) -> bool {
+        matches!(&self.verb, Verb::Session(session) if session.login)
+    }
+
+    /// How many descriptors of the caller's it wants to be handed on.
+    pub(crate) fn files(&self) -> u8 {
+        match &self.verb {
+            Verb::Session(session) => session.files,
+            _ => 0,
+        }
+    }
+}
+
 /// A user in numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -64,6 +79,13 @@ pub enum Verb {
         /// What to show or change.
         setting: Setting,
     },
+    /// Show or change the user's own settings.
+    Own {
+        /// What to show or change.
+        setting: Setting,
+    },
+    /// Tell which environment is meant where none is named.
+    Which,
     /// Tell what was changed in an environment.
     Diff(Diff),
     /// Decide about the try of an environment.
@@ -89,7 +111,7 @@ pub enum Verb {
 /// The changes to give up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revert {
-    /// The environment; `None`: "default".
+    /// The environment; `None`: the one that is meant then.
     pub name: Option<EnvName>,
     /// Only say what would be done.
     pub dry_run: bool,
@@ -102,7 +124,7 @@ pub struct Revert {
 /// Which changes to tell, and how much of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diff {
-    /// The environment; `None`: "default".
+    /// The environment; `None`: the one that is meant then.
     pub name: Option<EnvName>,
     /// Also what is in files.
     pub content: bool,
@@ -115,7 +137,7 @@ pub struct Diff {
 /// A session to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// The environment; `None`: the one we are in, or else "default".
+    /// The environment; `None`: the one we are in, or else the one that is meant then.
     pub name: Option<EnvName>,
     /// As whom.
     pub who: Role,
@@ -133,6 +155,10 @@ pub struct Session {
     pub dry_run: bool,
     /// What is changed goes into a try, to be decided upon.
     pub trial: bool,
+    /// The user has logged in.
+    pub login: bool,
+    /// How many descriptors from 3 on go on to the command.
+    pub files: u8,
     /// The command; empty: a login shell.
     pub command: Vec<OsString>,
 }

@@ -6,6 +6,7 @@ use crate::caller::{Whom, real_uid};
 use crate::host::RUN;
 use crate::output::encode_into;
 use crate::plan::plan;
+use crate::preferred::{By, environment};
 use caddis_changes::content::{Content, read};
 use caddis_changes::{Change, Entry, Name, Selection, Stop, walk};
 use caddis_policy::Policy;
@@ -25,8 +26,9 @@ const MOST: usize = 8 << 20;
 pub(crate) fn run(policy: &Policy, whom: &Whom, diff: &Diff) -> Result<u8, Error> {
     let caller = real_uid();
     let identity = whom.identity(policy)?;
-    let name = diff.name.clone().unwrap_or_default();
     let environments = Environments::of(&policy.storage.state, identity.uid, false)?;
+    let named = diff.name.as_ref();
+    let name = environment(policy, environments.as_ref(), named, By::Command)?;
     let environments = environments.ok_or_else(|| missing(&name))?;
     let environment = environments.open(&name)?.ok_or_else(|| missing(&name))?;
     if diff.trial && environments.trial(&name)?.is_none() {

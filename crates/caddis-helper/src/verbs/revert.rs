@@ -6,6 +6,7 @@ use crate::caller::{Whom, only_tell};
 use crate::host::RUN;
 use crate::output;
 use crate::plan::resolved;
+use crate::preferred::{By, environment};
 use caddis_changes::revert::{Change, Ground, Outcome, Reverted, State, What};
 use caddis_policy::Policy;
 use caddis_view::store::{Environments, missing};
@@ -15,9 +16,10 @@ use std::path::Path;
 
 pub(crate) fn run(policy: &Policy, whom: &Whom, revert: Revert) -> Result<u8, Error> {
     let identity = whom.identity(policy)?;
-    let name = revert.name.unwrap_or_default();
-    let environments = Environments::of(&policy.storage.state, identity.uid, false)?
-        .ok_or_else(|| missing(&name))?;
+    let environments = Environments::of(&policy.storage.state, identity.uid, false)?;
+    let named = revert.name.as_ref();
+    let name = environment(policy, environments.as_ref(), named, By::Command)?;
+    let environments = environments.ok_or_else(|| missing(&name))?;
     let veil = veil::newest(&policy.storage.state)?;
     let reverted = Reverted {
         name: &name,

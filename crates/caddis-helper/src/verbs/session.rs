@@ -4,14 +4,17 @@ use crate::arguments::{Role, Session};
 use crate::caller::Whom;
 use crate::host::RUN;
 use crate::plan::plan;
+use crate::preferred::{By, environment};
 use crate::sanitise::CallersState;
+use crate::settings::Settings;
 use crate::variables::Variables;
-use crate::verbs::config::{Settings, read_settings};
+use crate::verbs::config::read_settings;
 use crate::verbs::trial;
-use crate::{log, output, processes};
+use crate::{log, login, output, processes};
 use caddis_changes::renew::Renewal;
 use caddis_policy::{EnvName, Policy};
 use caddis_sys::Signals;
+use caddis_view::exposed;
 use caddis_view::instance::REMOVED;
 use caddis_view::packages::{self, Due};
 use caddis_view::session::run as run_session;
@@ -37,9 +40,9 @@ pub(crate) fn run(
     session: Session,
     state: CallersState,
     mask: Signals,
+    files: Vec<OwnedFd>,
 ) -> Result<u8, Error> {
     let identity = whom.identity(policy)?;
-    let name = session.name.clone().unwrap_or_default();
     let mut variables = Variables::from_caller();
     if session.dry_run {
         let (plan, warning) = plan(policy, &identity, session.home.as_deref())?;
@@ -49,7 +52,14 @@ pub(crate) fn run(
         }
         return Ok(0);
     }
-    let (environments, settings) = create(policy, &identity, &name)?;
+    let by = if session.login {
+        By::Login
+    } else {
+        By::Command
+    };
+    let environments = open(policy, &identity)?;
+    let name = environment(policy, Some(&environments), session.name.as_ref(), by)?;
+    let settings = create(&environments, &name)?;
     let mut opened = Some(environments);
     let root = match session.who {
         Role::User => false,
@@ -61,7 +71,7 @@ pub(crate) fn run(
         variables.become_root();
     }
     let home = session.home.clone().unwrap_or_else(|| PathBuf::from("/"));
-    let command = Command {
+    let mut command = Command {
         root,
         choices: choices(&session, root)?,
         variables: variables.into_strings(),
@@ -72,6 +82,7 @@ pub(crate) fn run(
         mask,
         own_terminal: session.own_terminal,
         own_keyring: whom.by_root,
+        files,
     };
     let role = if root { "root" } else { "user" };
     let (mut gone, mut busy) = (0, 0);
@@ -85,17 +96,20 @@ pub(crate) fn run(
         let what = if entrance.is_start() { "start" } else { "join" };
         // The directory is not kept open: this process goes on for as long as the session, and holds nothing of
         // the host's that it does not need.
-        let (named, uid) = (&name, identity.uid);
+        let (named, uid, login) = (&name, identity.uid, session.login);
         let note = move || {
             // When it was used last is not worth a session that fails.
             let _ = environments.touch(named);
             warnings.iter().for_each(|warning| output::warn(warning));
-            log::session(what, uid, named.as_str(), role);
+            log::session(what, uid, named.as_str(), role, login);
         };
-        match run_session(entrance, &identity, &policy.root, &command, note)? {
+        match run_session(entrance, &identity, &policy.root, &mut command, note)? {
             Ended::Command(status) => return Ok(status),
             Ended::NotExecuted(status, error) => {
-                output::error(&error);
+                output::error(&match session.login {
+                    true => login::advise(error, policy.login.host),
+                    false => error,
+                });
                 return Ok(status);
             }
             Ended::InstanceGone => gone += 1,
@@ -116,18 +130,13 @@ pub(crate) fn run(
 }
 
 /// Makes the environment if there is none, and reads its settings.
-fn create(
-    policy: &Policy,
-    identity: &Identity,
-    name: &EnvName,
-) -> Result<(Environments, Settings), Error> {
-    let environments = open(policy, identity)?;
+fn create(environments: &Environments, name: &EnvName) -> Result<Settings, Error> {
     loop {
         environments.create(name)?;
-        match read_settings(&environments, name) {
+        match read_settings(environments, name) {
             // Removed between the two steps.
             Err(_) if environments.open(name)?.is_none() => {}
-            settings => return Ok((environments, settings?)),
+            settings => return settings,
         }
     }
 }
@@ -159,9 +168,11 @@ fn start_or_join(
             other => other?,
         };
         if let Some(instance) = running {
-            if let Some(held) = runtime.join_sessions(false)? {
+            if let Some(held) = runtime.join_sessions(session.login)? {
                 let renewed = renew(&runtime, &instance, identity, environments, name)?;
                 warnings.extend(renewed);
+                let exposed = exposed::renew(&instance, identity, &policy.view);
+                warnings.extend(exposed.err().map(|error| error.to_string()));
                 return Ok((Entrance::join(instance, held), warnings));
             }
             // Process 1 was killed.
@@ -183,7 +194,7 @@ fn start_or_join(
             run,
             hostname: settings.hostname(),
             trial: session.trial,
-            login: false,
+            login: session.login,
             packages: match session.trial {
                 true => None,
                 false => packages(policy, directory),

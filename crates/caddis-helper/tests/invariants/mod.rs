@@ -23,8 +23,10 @@ type Grammar = (
 const VERBS: [Grammar; 12] = [
     (
         "session",
-        &["--env", "--as", "--home", "--shell", "--cwd", "--stack"],
-        &["--ctty", "--dry-run", "--try"],
+        &[
+            "--env", "--as", "--home", "--shell", "--cwd", "--stack", "--files",
+        ],
+        &["--ctty", "--dry-run", "--try", "--login"],
         0,
         0,
     ),
@@ -33,7 +35,7 @@ const VERBS: [Grammar; 12] = [
     ("list", &[], &["--all"], 0, 0),
     ("ps", &[], &["--all"], 0, 1),
     ("stop", &[], &["--every", "--all"], 0, 1),
-    ("config", &[], &[], 1, 2),
+    ("config", &[], &["--own", "--which"], 0, 2),
     ("diff", &["--env"], &["--content", "--try"], 0, 0),
     ("try", &[], &["--check", "--keep", "--discard"], 1, 1),
     ("packages", &[], &["--status"], 1, 1),
@@ -245,15 +247,17 @@ fn check_request(request: &Request, words: &Words) {
         }
         Verb::Config { name, setting } => {
             assert_eq!(names(&[name]), operands[..1]);
-            let said = match setting {
-                Setting::ShowAll => None,
-                Setting::Show(key) => Some(key.clone()),
-                Setting::Change(key, value) => Some(format!("{key}={value}")),
-            };
-            assert_eq!(
-                said.as_ref().map(String::as_bytes),
-                operands.get(1).copied()
-            );
+            assert_eq!(said_of(setting).as_deref(), operands.get(1).copied());
+            assert!(!words.flag("--own") && !words.flag("--which"));
+            "config"
+        }
+        Verb::Own { setting } => {
+            assert_eq!(said_of(setting).as_deref(), operands.first().copied());
+            assert!(operands.len() < 2 && words.flag("--own") && !words.flag("--which"));
+            "config"
+        }
+        Verb::Which => {
+            assert!(operands.is_empty() && words.flag("--which") && !words.flag("--own"));
             "config"
         }
         Verb::Diff(diff) => {
@@ -310,6 +314,14 @@ fn check_request(request: &Request, words: &Words) {
         }
     };
     assert_eq!(verb, words.verb);
+}
+
+fn said_of(setting: &Setting) -> Option<Vec<u8>> {
+    match setting {
+        Setting::ShowAll => None,
+        Setting::Show(key) => Some(key.clone().into_bytes()),
+        Setting::Change(key, value) => Some(format!("{key}={value}").into_bytes()),
+    }
 }
 
 fn bytes(value: Option<&OsString>) -> Vec<Vec<u8>> {

@@ -28,6 +28,9 @@ pub fn said(request: &Request) -> Vec<OsString> {
             line.flag("--ctty", session.own_terminal);
             line.flag("--dry-run", session.dry_run);
             line.flag("--try", session.trial);
+            line.flag("--login", session.login);
+            let files = (session.files > 0).then(|| session.files.to_string().into());
+            line.option("--files", files);
         }
         Verb::New { name, from } => {
             line.word("new");
@@ -51,11 +54,16 @@ pub fn said(request: &Request) -> Vec<OsString> {
         Verb::Config { name, setting } => {
             line.word("config");
             line.word(name.as_str());
-            match setting {
-                Setting::ShowAll => {}
-                Setting::Show(key) => line.word(key),
-                Setting::Change(key, value) => line.word(&format!("{key}={value}")),
-            }
+            line.setting(setting);
+        }
+        Verb::Own { setting } => {
+            line.word("config");
+            line.flag("--own", true);
+            line.setting(setting);
+        }
+        Verb::Which => {
+            line.word("config");
+            line.flag("--which", true);
         }
         Verb::Diff(diff) => {
             line.word("diff");
@@ -119,6 +127,14 @@ struct Line(Vec<OsString>);
 impl Line {
     fn word(&mut self, word: &str) {
         self.0.push(word.into());
+    }
+
+    fn setting(&mut self, setting: &Setting) {
+        match setting {
+            Setting::ShowAll => {}
+            Setting::Show(key) => self.word(key),
+            Setting::Change(key, value) => self.word(&format!("{key}={value}")),
+        }
     }
 
     fn option(&mut self, option: &str, value: Option<OsString>) {

@@ -247,12 +247,7 @@ impl Plan {
             }
             steps.push(Step::Home(home.clone()));
         }
-        let uid = wish.uid.to_string();
-        steps.extend(
-            view.expose
-                .iter()
-                .map(|path| Step::Expose(path.replace("{uid}", &uid).into())),
-        );
+        steps.extend(view.exposed(wish.uid).map(Step::Expose));
         steps.push(Step::Proc);
         Plan { overlays, steps }
     }

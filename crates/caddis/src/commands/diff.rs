@@ -102,14 +102,19 @@ impl Diff {
         if self.packages {
             return diff_packages::run(self.target.env.as_deref(), self.json);
         }
-        let name = self.target.name()?;
+        let name = self.target.named()?;
         let paths: Result<_, Error> = self
             .paths
             .iter()
             .map(|path| absolute(Path::new(path)))
             .collect();
         let call = self.target.call("diff")?.flag("--try", self.trial);
-        let mut changes = Changes::of(call, &name, self.patch || self.stat, paths?)?;
+        let mut changes = Changes::of(
+            call,
+            name.as_ref().map(EnvName::as_str),
+            self.patch || self.stat,
+            paths?,
+        )?;
         let paged = !(self.json || self.no_pager || self.null);
         let look = look();
         let mut output = Output::open(paged);

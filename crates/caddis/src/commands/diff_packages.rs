@@ -10,7 +10,7 @@ use super::output::{look, print};
 use crate::error::Error;
 use crate::helper::Call;
 use crate::render::packages::{as_json, as_table};
-use crate::session::{DEFAULT, environment_name, require_own_environments};
+use crate::session::{named_or_meant, require_own_environments};
 
 /// The machine's own database.
 const BASE: &str = "/var/lib/dpkg/status";
@@ -18,7 +18,7 @@ const BASE: &str = "/var/lib/dpkg/status";
 /// Compares, and shows what differs.
 pub fn run(env: Option<&OsStr>, json: bool) -> Result<u8, Error> {
     require_own_environments()?;
-    let name = environment_name(env.unwrap_or(DEFAULT.as_ref()))?;
+    let name = named_or_meant(env, Call::new("config"))?;
     let base = base()?;
     let own = Call::new("packages")
         .flag("--status", true)

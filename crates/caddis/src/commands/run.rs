@@ -14,7 +14,7 @@ use crate::session::{Request, Role, start};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Run {
-    /// The environment [default: `default`]
+    /// The environment [default: yours, see `caddis config`]
     #[arg(short, long, value_name = "ENV")]
     pub env: Option<OsString>,
 

@@ -37,7 +37,7 @@ impl StatusOf {
     /// Asks the helper, and shows what it says.
     pub fn run(self) -> Result<u8, Error> {
         let name = self.target.name()?;
-        let mut changes = Changes::of(self.target.call("diff")?, &name, false, Vec::new())?;
+        let mut changes = Changes::of(self.target.call("diff")?, Some(&name), false, Vec::new())?;
         let mut status = Status::default();
         while let Some(change) = changes.next()? {
             status.count(&change);

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::error::Error;
 use crate::helper::Call;
-use crate::session::{DEFAULT, environment_name, require_own_environments};
+use crate::session::{named_or_meant, require_own_environments};
 
 /// End all sessions and processes of an environment
 ///
@@ -14,7 +14,7 @@ use crate::session::{DEFAULT, environment_name, require_own_environments};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Stop {
-    /// The environment; `default` if left out
+    /// The environment [default: yours, see `caddis config`]
     #[arg(value_name = "ENV", conflicts_with = "all")]
     pub env: Option<OsString>,
 
@@ -37,7 +37,7 @@ impl Stop {
         if self.all {
             match call.exec()? {}
         }
-        let name = environment_name(self.env.as_deref().unwrap_or(DEFAULT.as_ref()))?;
+        let name = named_or_meant(self.env.as_deref(), Call::new("config"))?;
         match call.operands([name.as_str()]).exec()? {}
     }
 }

@@ -3,18 +3,19 @@
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
+use caddis_policy::EnvName;
 use clap::{Args, ValueHint};
 
 use crate::error::Error;
 use crate::helper::Call;
 use crate::helper::call::for_value;
-use crate::session::{DEFAULT, environment_name, require_own_environments};
+use crate::session::{environment_name, named_or_meant, require_own_environments};
 use crate::user::{Account, group};
 
 /// One environment.
 #[derive(Debug, Args)]
 pub struct Target {
-    /// The environment [default: `default`]
+    /// The environment [default: yours, see `caddis config`]
     #[arg(short, long, value_name = "ENV")]
     pub env: Option<OsString>,
 
@@ -24,9 +25,14 @@ pub struct Target {
 }
 
 impl Target {
+    /// Its name, if it was named.
+    pub fn named(&self) -> Result<Option<EnvName>, Error> {
+        self.env.as_deref().map(environment_name).transpose()
+    }
+
     /// Its name.
     pub fn name(&self) -> Result<String, Error> {
-        let name = environment_name(self.env.as_deref().unwrap_or(DEFAULT.as_ref()))?;
+        let name = named_or_meant(self.env.as_deref(), self.call("config")?)?;
         Ok(name.as_str().to_owned())
     }
 

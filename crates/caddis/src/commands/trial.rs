@@ -13,9 +13,7 @@ use super::question::{answer, can_ask};
 use crate::error::{Error, FAILED};
 use crate::helper::{Call, Changes};
 use crate::render::changes::short::line;
-use crate::session::{
-    DEFAULT, Ended, Request, Role, attend, environment_name, require_own_environments,
-};
+use crate::session::{Ended, Request, Role, attend, named_or_meant, require_own_environments};
 
 /// Run a command in a throw-away copy of an environment, then keep or discard what it changed
 ///
@@ -27,7 +25,7 @@ use crate::session::{
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Try {
-    /// The environment [default: `default`]
+    /// The environment [default: yours, see `caddis config`]
     #[arg(short, long, value_name = "ENV")]
     pub env: Option<OsString>,
 
@@ -71,7 +69,7 @@ impl Try {
     /// Runs the command, shows what it changed, and sees to it that somebody decides.
     pub fn run(self) -> Result<u8, Error> {
         require_own_environments()?;
-        let name = environment_name(self.env.as_deref().unwrap_or(DEFAULT.as_ref()))?;
+        let name = named_or_meant(self.env.as_deref(), Call::new("config"))?;
         let said = self.keep || self.discard;
         if !said && !can_ask() {
             return Err(Error::failed(format!(
@@ -157,7 +155,7 @@ fn call(word: &str, name: &EnvName) -> Call {
 /// What the try has changed, if the caller may decide about it.
 fn changes(name: &EnvName) -> Result<Summary, Error> {
     call("--check", name).records()?;
-    let mut stream = Changes::of(difference(), name.as_str(), false, Vec::new())?;
+    let mut stream = Changes::of(difference(), Some(name.as_str()), false, Vec::new())?;
     let mut summary = Summary::default();
     while let Some(change) = stream.next()? {
         summary.count += 1;
@@ -176,7 +174,7 @@ fn look_at(name: &EnvName) -> Result<(), Error> {
     if io::stdout().is_terminal() {
         return Diff::of_try(name).run().map(drop);
     }
-    let mut stream = Changes::of(difference(), name.as_str(), false, Vec::new())?;
+    let mut stream = Changes::of(difference(), Some(name.as_str()), false, Vec::new())?;
     while let Some(change) = stream.next()? {
         show(&line(&change, look_of(&io::stderr())))?;
     }

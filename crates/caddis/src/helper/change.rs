@@ -152,15 +152,15 @@ impl Kind {
 pub struct Changes(Stream);
 
 impl Changes {
-    /// Asks for those of `environment`: at and below `paths`, or all; with `content`, what is in the files as well.
+    /// Asks for those of `environment`, or of the one that is meant where none is named: at and below `paths`, or all; with `content`, what is in the files as well.
     pub fn of(
         call: Call,
-        environment: &str,
+        environment: Option<&str>,
         content: bool,
         paths: Vec<PathBuf>,
     ) -> Result<Self, Error> {
         let paths = paths.into_iter().map(PathBuf::into_os_string).collect();
-        call.option("--env", environment)
+        call.maybe("--env", environment)
             .flag("--content", content)
             .command(paths)
             .stream()

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 pub use attend::Ended;
 pub use caddis_client::session::{
-    Caller, DEFAULT, For, Request, Role, environment_name, is_absolute, is_inside, plan,
+    Caller, For, Request, Role, environment_name, is_absolute, is_inside, named_or_meant, plan,
 };
 
 use crate::error::{Error, FAILED};
