@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, Output, eventually};
-use caddis_tests::{Environments, State};
+use caddis_tests::{Environments, HELPER, State};
 
 /// When process 1 was started, in clock ticks.
 const BIRTH: &str = "cut -d ' ' -f 22 /proc/1/stat";
@@ -128,6 +128,34 @@ fn everything_stays_as_long_as_one_of_certain_processes_is_left() {
     host.inside("alice", &format!("{}pkill -x keeper", daemon("job")))
         .ok();
     is_over(&host, "job");
+}
+
+#[test]
+fn a_login_counts_until_the_environment_is_empty() {
+    let host = Host::start().unwrap();
+    host.policy("[session]\nlinger = \"1h\"\n[login]\nbackground = \"1h\"\n");
+    let login = |script: &str| {
+        let words = [HELPER, "session", "--login", "--home", "/home/alice"];
+        let words = [&words[..], &["--", "bash", "-c", script]].concat();
+        host.run("alice", &words).ok()
+    };
+    // It was there, and has left nothing.
+    login("true");
+    let record = "/run/caddis/1000/default/init";
+    eventually("it is empty", || {
+        host.read_text(record)
+            .ends_with("\n0000000001 -\n0000000001 E\n")
+    });
+    host.inside("alice", &daemon("job")).ok();
+    is_over(&host, "job");
+    // What it has left goes on, and what others leave beside that.
+    login(&daemon("job"));
+    goes_on(&host);
+    host.inside("alice", &format!("{}pkill -x job", daemon("other")))
+        .ok();
+    goes_on(&host);
+    host.inside("alice", "pkill -x other").ok();
+    is_over(&host, "other");
 }
 
 #[test]
