@@ -13,6 +13,7 @@ STATIC_FLAGS := -C target-feature=+crt-static
 PROGRAMS := caddis caddis-helper caddis-admin
 
 # Compiled in, so that no variable at run time can tell a setuid program where to look.
+export CADDIS_BINDIR := $(PREFIX)/bin
 export CADDIS_LIBEXECDIR := $(PREFIX)/libexec/caddis
 export CADDIS_SYSCONFDIR := $(SYSCONFDIR)/caddis
 

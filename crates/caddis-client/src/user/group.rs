@@ -1,7 +1,7 @@
 //! Groups: which ones a user is in, and what they are called.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use super::account::{Account, number, read_if_there};
@@ -34,6 +34,40 @@ pub fn name_of(gid: u32) -> Option<String> {
     };
     let local = read_if_there(Path::new("/etc/group")).ok()?;
     find(&local).or_else(|| find(&getent("group", Some(OsStr::new(&gid.to_string()))).ok()?))
+}
+
+/// A group with those whom the database lists as its members; whose own group it is, it does not say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub gid: u32,
+    /// The users' names.
+    pub members: Vec<OsString>,
+}
+
+/// The group of exactly that name, if there is one. The name service may find one by a number, or by another spelling.
+pub fn by_name(name: &str) -> Result<Option<Group>, Error> {
+    let local = read_if_there(Path::new("/etc/group"))?;
+    if let Some(group) = named(&local, name) {
+        return Ok(Some(group));
+    }
+    Ok(named(&getent("group", Some(OsStr::new(name)))?, name))
+}
+
+fn named(text: &[u8], name: &str) -> Option<Group> {
+    let group = lines(text).find(|group| group.name == name.as_bytes())?;
+    let members = group
+        .members
+        .split(|byte| *byte == b',')
+        .filter(|member| !member.is_empty())
+        .map(|member| OsString::from_vec(member.to_vec()));
+    Some(Group {
+        name: name.to_owned(),
+        gid: group.gid,
+        members: members.collect(),
+    })
 }
 
 /// Names and numbers of all the groups that a text in the format of `group(5)` holds.
@@ -93,6 +127,19 @@ mod tests {
     fn finds_memberships() {
         let text = b"root:x:0:\nsudo:x:27:bob,alice\nalices:x:28:alice2\nvideo:x:44:alice\nbad:x:y:alice\n";
         assert_eq!(members(text, OsStr::new("alice")), [27, 44]);
+    }
+
+    #[test]
+    fn a_group_is_found_by_its_name_only() {
+        let text = b"a:x:27:bob,,alice\n27:x:28:\n";
+        let expected = Group {
+            name: "a".into(),
+            gid: 27,
+            members: vec!["bob".into(), "alice".into()],
+        };
+        assert_eq!(named(text, "a"), Some(expected));
+        assert_eq!(named(text, "27").unwrap().gid, 28);
+        assert_eq!(named(text, "28"), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod whom;
 
 use std::ffi::OsStr;
 
+pub use policy::load as load_policy;
 pub use policy::policy_path;
 
 use crate::error::Error;
