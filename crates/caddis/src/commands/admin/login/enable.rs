@@ -71,13 +71,17 @@ impl Enable {
         if place::read()?.as_ref() != Some(&text) {
             place.replace(&text)?;
         }
-        tell(&drop_in, &survey)?;
-        if self.no_reload {
-            print(
-                "sshd was not told: it reads its configuration when it is reloaded or started.\n",
-            )?;
-        } else {
-            print(&format!("{}\n", reload()?))?;
+        warn_of(&survey);
+        let (whose, excepted) = (whose(&drop_in), excepted(&drop_in));
+        print(&format!(
+            "{whose} lead into environments, except those of {excepted}.\n"
+        ))?;
+        match self.no_reload {
+            true => print("sshd was not told: it reads this when it is reloaded or started.\n")?,
+            false => print(&format!("{}\n", reload()?))?,
+        }
+        if let Some(user) = survey.reached.first() {
+            print(&format!("Try it: ssh {user}@localhost\n"))?;
         }
         Ok(0)
     }
@@ -162,7 +166,7 @@ fn existing(name: &str) -> Result<GroupName, Error> {
     }
 }
 
-fn tell(drop_in: &DropIn, survey: &Survey) -> Result<(), Error> {
+fn warn_of(survey: &Survey) {
     for caution in &survey.cautions {
         warn(caution);
     }
@@ -171,18 +175,9 @@ fn tell(drop_in: &DropIn, survey: &Survey) -> Result<(), Error> {
     }
     if survey.reached.is_empty() {
         warn(
-            "nobody was found to check it with: see for yourself with `sshd -T -C user=NAME,host=localhost,addr=127.0.0.1`",
+            "nobody was found to check it with; `sshd -T -C user=NAME,host=localhost,addr=127.0.0.1` shows what holds for NAME",
         );
     }
-    let mut text = format!(
-        "{} lead into environments, except those of {}.\n",
-        whose(drop_in),
-        excepted(drop_in)
-    );
-    if let Some(user) = survey.reached.first() {
-        text.push_str(&format!("Try it: ssh {user}@localhost\n"));
-    }
-    print(&text)
 }
 
 /// "Logins of …"

@@ -36,13 +36,15 @@ impl Reach {
         match self {
             Self::Ours => "",
             Self::Other(_) => {
-                "the first value counts: look for ForceCommand in /etc/ssh/sshd_config and the files before ours"
+                "another Match block says so before ours, or sshd does not read ours: look in /etc/ssh/sshd_config, then in \
+                 the files beside ours"
             }
             Self::Chroot(_) => {
                 "take ChrootDirectory away for these users, or leave their group out"
             }
             Self::Nothing => {
-                "put the line `Include /etc/ssh/sshd_config.d/*.conf` at the beginning of /etc/ssh/sshd_config"
+                "put the line `Include /etc/ssh/sshd_config.d/*.conf` at the beginning of /etc/ssh/sshd_config; if it is there, a \
+                 Match block before ours says `ForceCommand none`"
             }
         }
     }

@@ -104,11 +104,18 @@ fn some(accounts: Vec<Account>, drop_in: &DropIn, policy: &Policy) -> Result<Vec
         if users.len() == SOME {
             break;
         }
-        if account.uid >= policy.access.min_uid && !is_left_out(&account, drop_in, policy)? {
+        let person = account.uid >= policy.access.min_uid && has_a_shell(&account);
+        if person && !is_left_out(&account, drop_in, policy)? {
             users.extend(name_of(&account));
         }
     }
     Ok(users)
+}
+
+/// `nobody` and its like are no examples of those who log in.
+fn has_a_shell(account: &Account) -> bool {
+    let program = Path::new(&account.shell).file_name();
+    !program.is_some_and(|name| name == "nologin" || name == "false")
 }
 
 fn is_left_out(account: &Account, drop_in: &DropIn, policy: &Policy) -> Result<bool, Error> {
