@@ -5,7 +5,12 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    match caddis_policy::parse_bytes(bytes) {
+    let answer = caddis_policy::parse_bytes(bytes);
+    let (readable, wrong) = caddis_policy::parse_leniently(bytes);
+    assert_eq!(wrong, answer.clone().err());
+    assert!(readable.session.keep.iter().all(|name| !name.is_empty() && name.len() <= 15));
+    assert!(!readable.login.bypass_groups.iter().any(|group| group == "*"));
+    match answer {
         Ok(policy) => {
             assert_eq!(policy.view.validate(), Ok(()));
             assert!(policy.access.min_uid > 0);

@@ -124,7 +124,7 @@ impl Access {
         }
         self.deny_user(who)?;
         self.deny_group(who)?;
-        if self.lists_user(who) || self.lists_group(who) {
+        if self.lists_user(who) || who.is_in(&self.groups) {
             return Ok(());
         }
         Err(Refusal::NotListed { user: who.label() })
@@ -172,24 +172,24 @@ impl Access {
             .iter()
             .any(|entry| matches(entry, who.uid, who.user_name))
     }
-
-    fn lists_group(&self, who: &Who<'_>) -> bool {
-        // Numbers first: they cost nothing.
-        let listed = |gid: u32, name: Option<&str>| {
-            self.groups.iter().any(|entry| matches(entry, gid, name))
-        };
-        if who.gids.iter().any(|&gid| listed(gid, None)) {
-            return true;
-        }
-        self.groups.iter().any(|entry| is_name(entry))
-            && who
-                .gids
-                .iter()
-                .any(|&gid| listed(gid, (who.group_name)(gid).as_deref()))
-    }
 }
 
 impl Who<'_> {
+    /// Whether a group of theirs is in the list.
+    pub(crate) fn is_in(&self, groups: &[String]) -> bool {
+        // Numbers first: they cost nothing.
+        let listed =
+            |gid: u32, name: Option<&str>| groups.iter().any(|entry| matches(entry, gid, name));
+        if self.gids.iter().any(|&gid| listed(gid, None)) {
+            return true;
+        }
+        groups.iter().any(|entry| is_name(entry))
+            && self
+                .gids
+                .iter()
+                .any(|&gid| listed(gid, (self.group_name)(gid).as_deref()))
+    }
+
     fn label(&self) -> String {
         self.user_name
             .map_or_else(|| self.uid.to_string(), str::to_owned)

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use crate::ids::{RANGE, fits};
 use crate::nearest::nearest;
 use crate::path::{self, PathError};
-use crate::value::{Check, Read, Value};
-use crate::{Capability, Devices, Policy, Storage, duration, view};
+use crate::value::{Check, Fault, Read, Value};
+use crate::{Capability, Devices, EnvName, Policy, Preferred, Storage, duration, view};
 
 /// A key that may stand in the file.
 pub(crate) struct Key {
     pub(crate) table: &'static str,
     pub(crate) name: &'static str,
-    /// Puts the value into the policy; leaves the policy as it is if the value is wrong.
-    pub(crate) set: fn(&mut Policy, Value<'_>) -> Read<()>,
+    /// Puts what can be read of the value into the policy, and says what is wrong with the rest.
+    pub(crate) set: fn(&mut Policy, Value<'_>) -> Vec<Fault>,
 }
 
 /// One row per key: the name in the file is the name of the field.
@@ -25,8 +25,11 @@ macro_rules! keys {
             name: stringify!($name),
             set: |policy, value| {
                 let read: fn(Value<'_>) -> Read<_> = $read;
-                policy.$table.$name = read(value)?;
-                Ok(())
+                let Read { value, faults } = read(value);
+                if let Some(value) = value {
+                    policy.$table.$name = value;
+                }
+                faults
             },
         }),*];
     };
@@ -43,8 +46,15 @@ keys! {
     ids.subuid = |v| v.switch();
     storage.state = |v| v.text(PLACE, place);
     storage.memory = |v| v.text(SIZE, size);
+    session.background = |v| v.text(duration::ALLOWED, length_of_time);
+    session.keep = |v| v.list(PROCESS, process);
     session.linger = |v| v.text(duration::ALLOWED, length_of_time);
     session.stop_grace = |v| v.text(duration::ALLOWED, length_of_time);
+    login.environment = |v| v.text(PREFERRED, preferred);
+    login.bypass_groups = |v| v.list(GROUP, group);
+    login.host = |v| v.switch();
+    login.shell = |v| v.text(SHELL, shell);
+    login.background = |v| v.text(duration::ALLOWED, length_of_time);
     view.private = |v| v.list(PLACE, place);
     view.memory = |v| v.list(PLACE, place);
     view.hidden = |v| v.list(PLACE, place);
@@ -62,6 +72,11 @@ const LAST_START: u32 = u32::MAX - RANGE;
 const _: () = assert!(fits(LAST_START) && !fits(LAST_START + 1));
 
 const USER: &str = "a name, a decimal number, or \"*\" alone for everybody";
+const GROUP: &str = "the name of a group, or a decimal number";
+const PROCESS: &str = "a name as in /proc/PID/comm, at most 15 bytes, such as \"tmux: server\"";
+const PREFERRED: &str =
+    "a name of letters, digits, '.', '_' and '-', or \"@last\" for the one used last";
+const SHELL: &str = "an absolute path such as \"/bin/bash\"";
 const PLACE: &str = "an absolute path such as \"/srv/scratch\"";
 const EXPOSED: &str = "an absolute path such as \"/run/user/{uid}\"";
 const SIZE: &str =
@@ -87,6 +102,52 @@ fn account(text: &str) -> Check<String> {
         return Ok(text.to_owned());
     };
     Err(problem.to_owned())
+}
+
+fn group(text: &str) -> Check<String> {
+    if text == "*" {
+        return Err(
+            "would lead every login to the plain host, which is what not turning logins on does"
+                .to_owned(),
+        );
+    }
+    account(text)
+}
+
+/// The kernel's `TASK_COMM_LEN` without the NUL.
+const LONGEST_COMM: usize = 15;
+
+fn process(text: &str) -> Check<String> {
+    let problem = if text.is_empty() {
+        "is empty"
+    } else if text.contains('*') {
+        "has a '*', which stands for nothing within a name; how long all processes may go on says `background`"
+    } else if text.contains('/') {
+        "has a '/'; the kernel calls a process by the last part of its program's path"
+    } else if text.len() > LONGEST_COMM {
+        "is longer than the 15 bytes that the kernel keeps of a name"
+    } else if text.chars().any(char::is_control) || text.trim() != text {
+        "is no name of a process"
+    } else {
+        return Ok(text.to_owned());
+    };
+    Err(problem.to_owned())
+}
+
+fn preferred(text: &str) -> Check<Preferred> {
+    if text == "@last" {
+        return Ok(Preferred::Last);
+    }
+    EnvName::parse(text.as_bytes())
+        .map(Preferred::Named)
+        .map_err(|_| "is no name of an environment".to_owned())
+}
+
+fn shell(text: &str) -> Check<PathBuf> {
+    if text == "/" {
+        return Err("is a directory".to_owned());
+    }
+    text_of(path::check(text)).map(|()| PathBuf::from(text))
 }
 
 fn place(text: &str) -> Check<PathBuf> {

@@ -9,6 +9,7 @@
 //! | [`EnvName`] | which names an environment may have |
 //! | [`Policy`], [`parse`] | the policy file |
 //! | [`Access`] | who may use Caddis |
+//! | [`Login`] | where a login leads |
 //! | [`id_range`], [`uid_map`], [`gid_map`] | which host ids an environment gets |
 //! | [`Devices`], [`View`], [`Root`], … | the tables of the policy |
 
@@ -22,6 +23,7 @@ mod duration;
 mod error;
 mod ids;
 mod keys;
+mod login;
 mod name;
 mod nearest;
 mod path;
@@ -42,10 +44,11 @@ pub use ids::{
     Extent, INITIAL_USER_NAMESPACE, IdRange, Ids, MapError, RANGE, RangeError, SubEntry, gid_map,
     id_range, map_text, parse_subid, spare_uid, uid_map,
 };
+pub use login::{Login, Preferred};
 pub use name::{EnvName, NameError};
 pub use path::PathError;
 pub use policy::Policy;
-pub use read::{parse, parse_bytes};
+pub use read::{parse, parse_bytes, parse_leniently};
 pub use session::Session;
 pub use storage::{SizeError, Storage};
 pub use view::{View, ViewError};

@@ -1,6 +1,6 @@
 //! The whole policy: one field per table of the file.
 
-use crate::{Access, Devices, Ids, Root, Session, Storage, View};
+use crate::{Access, Devices, Ids, Login, Root, Session, Storage, View};
 
 /// What the administrator's policy file says. [`Policy::default`] is what an empty file means.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,8 +11,10 @@ pub struct Policy {
     pub ids: Ids,
     /// Where environments live.
     pub storage: Storage,
-    /// How long an environment outlasts its last session.
+    /// What becomes of an environment when its last session has ended.
     pub session: Session,
+    /// Where a login leads.
+    pub login: Login,
     /// What of the host is seen, and how.
     pub view: View,
     /// Which devices are seen.

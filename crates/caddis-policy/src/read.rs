@@ -18,6 +18,46 @@ use crate::value::{Fault, Value, harmless, kind, shown};
 /// errors only, as the values of a broken text cannot be trusted. Unknown tables and keys are
 /// errors: a misspelt rule must not be a rule that silently does not hold.
 pub fn parse(text: &str) -> Result<Policy, PolicyErrors> {
+    strictly(read(text))
+}
+
+/// The same for the bytes of a file, which may be no text at all.
+///
+/// # Errors
+/// As [`parse`], or the place of the first byte that is not UTF-8.
+pub fn parse_bytes(bytes: &[u8]) -> Result<Policy, PolicyErrors> {
+    strictly(parse_leniently(bytes))
+}
+
+/// What can be read of a policy though something is wrong with it, and what that is: the good keys and the good entries
+/// of lists; the defaults if the text is no TOML or no text at all.
+///
+/// No environment is started with a broken policy. This is for the question that must have an answer even then: who gets
+/// the plain host. The parts of the answer need not fit together.
+#[must_use]
+pub fn parse_leniently(bytes: &[u8]) -> (Policy, Option<PolicyErrors>) {
+    let error = match std::str::from_utf8(bytes) {
+        Ok(text) => return read(text),
+        Err(error) => error,
+    };
+    let mut reader = Reader {
+        lines: Lines::new(bytes),
+        errors: Vec::new(),
+    };
+    let fault = Fault {
+        at: error.valid_up_to(),
+        problem: "is not UTF-8".to_owned(),
+        allowed: Some("text in UTF-8".to_owned()),
+    };
+    reader.add(None, fault);
+    (Policy::default(), PolicyErrors::collect(reader.errors))
+}
+
+fn strictly((policy, errors): (Policy, Option<PolicyErrors>)) -> Result<Policy, PolicyErrors> {
+    errors.map_or(Ok(policy), Err)
+}
+
+fn read(text: &str) -> (Policy, Option<PolicyErrors>) {
     let mut reader = Reader {
         lines: Lines::new(text.as_bytes()),
         errors: Vec::new(),
@@ -39,29 +79,7 @@ pub fn parse(text: &str) -> Result<Policy, PolicyErrors> {
             },
         );
     }
-    PolicyErrors::collect(reader.errors).map_or(Ok(policy), Err)
-}
-
-/// The same for the bytes of a file, which may be no text at all.
-///
-/// # Errors
-/// As [`parse`], or the place of the first byte that is not UTF-8.
-pub fn parse_bytes(bytes: &[u8]) -> Result<Policy, PolicyErrors> {
-    let error = match std::str::from_utf8(bytes) {
-        Ok(text) => return parse(text),
-        Err(error) => error,
-    };
-    let mut reader = Reader {
-        lines: Lines::new(bytes),
-        errors: Vec::new(),
-    };
-    let fault = Fault {
-        at: error.valid_up_to(),
-        problem: "is not UTF-8".to_owned(),
-        allowed: Some("text in UTF-8".to_owned()),
-    };
-    reader.add(None, fault);
-    PolicyErrors::collect(reader.errors).map_or_else(|| Ok(Policy::default()), Err)
+    (policy, PolicyErrors::collect(reader.errors))
 }
 
 struct Reader<'a> {
@@ -115,7 +133,7 @@ impl Reader<'_> {
             match keys_of(table).find(|key| key.name == name.get_ref()) {
                 None => self.unknown_key(table, name),
                 Some(key) => {
-                    for fault in (key.set)(policy, Value(value)).err().into_iter().flatten() {
+                    for fault in (key.set)(policy, Value(value)) {
                         self.add(Some(format!("{table}.{}", key.name)), fault);
                     }
                 }

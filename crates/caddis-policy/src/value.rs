@@ -11,8 +11,11 @@ pub(crate) struct Fault {
     pub(crate) allowed: Option<String>,
 }
 
-/// A list may have several faults at once.
-pub(crate) type Read<T> = Result<T, Vec<Fault>>;
+/// What could be read of a value, and what is wrong with it. A list may have good entries and several faults.
+pub(crate) struct Read<T> {
+    pub(crate) value: Option<T>,
+    pub(crate) faults: Vec<Fault>,
+}
 
 /// A value at its place in the text.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +34,7 @@ impl Value<'_> {
         // What does not fit into 64 bits does not fit here either.
         let number = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
         match number.and_then(|number| u32::try_from(number).ok()) {
-            Some(number) if (least..=most).contains(&number) => Ok(number),
+            Some(number) if (least..=most).contains(&number) => Read::good(number),
             _ => self.fault(
                 format!("{} is out of range", shown(&integer.to_string())),
                 &allowed,
@@ -42,7 +45,7 @@ impl Value<'_> {
     /// `true` or `false`.
     pub(crate) fn switch(self) -> Read<bool> {
         match self.0.get_ref() {
-            DeValue::Boolean(on) => Ok(*on),
+            DeValue::Boolean(on) => Read::good(*on),
             _ => self.wrong_type("true or false"),
         }
     }
@@ -52,7 +55,10 @@ impl Value<'_> {
         let DeValue::String(text) = self.0.get_ref() else {
             return self.wrong_type(allowed);
         };
-        check(text).or_else(|problem| self.fault(format!("{} {problem}", quoted(text)), allowed))
+        match check(text) {
+            Ok(value) => Read::good(value),
+            Err(problem) => self.fault(format!("{} {problem}", quoted(text)), allowed),
+        }
     }
 
     /// A list of texts that pass `check`, each one once.
@@ -67,20 +73,25 @@ impl Value<'_> {
         let mut items = Vec::with_capacity(array.len());
         let mut faults = Vec::new();
         for item in array.iter() {
-            match Value(item).text(allowed, &check) {
-                Ok(value) if items.contains(&value) => faults.push(Fault {
+            let Read {
+                value,
+                faults: more,
+            } = Value(item).text(allowed, &check);
+            faults.extend(more);
+            match value {
+                Some(value) if items.contains(&value) => faults.push(Fault {
                     at: item.span().start,
                     problem: format!("{} is in the list twice", shown_value(item.get_ref())),
                     allowed: None,
                 }),
-                Ok(value) => items.push(value),
-                Err(more) => faults.extend(more),
+                Some(value) => items.push(value),
+                None => {}
             }
         }
-        if faults.is_empty() {
-            Ok(items)
-        } else {
-            Err(faults)
+        Read {
+            // Nothing but mistakes is not the list of nothing.
+            value: (faults.is_empty() || !items.is_empty()).then_some(items),
+            faults,
         }
     }
 
@@ -93,11 +104,23 @@ impl Value<'_> {
     }
 
     fn fault<T>(self, problem: String, allowed: &str) -> Read<T> {
-        Err(vec![Fault {
-            at: self.0.span().start,
-            problem,
-            allowed: Some(allowed.to_owned()),
-        }])
+        Read {
+            value: None,
+            faults: vec![Fault {
+                at: self.0.span().start,
+                problem,
+                allowed: Some(allowed.to_owned()),
+            }],
+        }
+    }
+}
+
+impl<T> Read<T> {
+    fn good(value: T) -> Self {
+        Self {
+            value: Some(value),
+            faults: Vec::new(),
+        }
     }
 }
 

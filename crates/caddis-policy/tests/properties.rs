@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use caddis_policy::{
     Devices, EnvName, Extent, Ids, RANGE, Storage, SubEntry, gid_map, id_range, map_text, parse,
-    parse_bytes, parse_subid, spare_uid, uid_map,
+    parse_bytes, parse_leniently, parse_subid, spare_uid, uid_map,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -209,6 +209,8 @@ proptest! {
 
     #[test]
     fn any_bytes_give_a_policy_or_errors(bytes in vec(any::<u8>(), 0..200)) {
+        let (readable, wrong) = parse_leniently(&bytes);
+        prop_assert_eq!(wrong.map_or(Ok(readable), Err), parse_bytes(&bytes));
         if let Err(errors) = parse_bytes(&bytes) {
             prop_assert!(!errors.as_slice().is_empty());
         }
@@ -228,6 +230,22 @@ proptest! {
         let end = (at + drop).min(characters.len());
         let text: String = characters[..at].iter().copied().chain(put.chars()).chain(characters[end..].iter().copied()).collect();
         check_parse(&text)?;
+    }
+
+    #[test]
+    fn a_mistake_elsewhere_opens_no_way_and_closes_none(groups in vec("[a-z]{1,9}", 1..5), host: bool, other in select(&["[acces]", "[view]\nhidden = [\"x\"]", "[root]\ncapabilities = 5", "[session]\nlinger = \"soon\""])) {
+        let groups: Vec<String> = groups.into_iter().collect::<HashSet<_>>().into_iter().collect();
+        let login = format!("[login]\nhost = {host}\nbypass_groups = {groups:?}\n");
+        let good = parse(&login).unwrap();
+        let (readable, wrong) = parse_leniently(format!("{login}{other}").as_bytes());
+        prop_assert!(wrong.is_some());
+        prop_assert_eq!(readable.login, good.login);
+    }
+
+    #[test]
+    fn names_of_processes_are_taken_as_the_kernel_has_them(name in "[a-z][a-zä:. _-]{0,16}[a-z]") {
+        let taken = parse(&format!("session.keep = [{name:?}]"));
+        prop_assert_eq!(taken.is_ok(), name.len() <= 15);
     }
 
     #[test]
@@ -325,6 +343,8 @@ fn slow_match(glob: &[u8], text: &[u8]) -> bool {
 }
 
 fn check_parse(text: &str) -> Result<(), TestCaseError> {
+    let (readable, wrong) = parse_leniently(text.as_bytes());
+    prop_assert_eq!(wrong.map_or(Ok(readable), Err), parse(text));
     match parse(text) {
         Ok(policy) => {
             prop_assert_eq!(policy.view.validate(), Ok(()));

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use caddis_policy::{Capability, Policy, parse, parse_bytes};
+use caddis_policy::{Capability, Policy, Preferred, parse, parse_bytes, parse_leniently};
 
 fn errors(text: &str) -> Vec<String> {
     parse(text)
@@ -32,8 +32,16 @@ fn every_key_can_be_set() {
         state = "/srv/caddis"
         memory = "4G"
         [session]
+        background = "1h"
+        keep = ["emacs", "Web Content"]
         linger = "0"
         stop_grace = "250ms"
+        [login]
+        environment = "@last"
+        bypass_groups = ["admins", "27"]
+        host = true
+        shell = "/bin/zsh"
+        background = "0"
         [view]
         private = []
         memory = ["/tmp", "/var/tmp"]
@@ -63,6 +71,13 @@ fn every_key_can_be_set() {
     assert_eq!(policy.storage.state.to_str(), Some("/srv/caddis"));
     assert_eq!(policy.session.linger, Duration::ZERO);
     assert_eq!(policy.session.stop_grace, Duration::from_millis(250));
+    assert_eq!(policy.session.background, Duration::from_secs(3600));
+    assert_eq!(policy.session.keep, ["emacs", "Web Content"]);
+    assert_eq!(policy.login.environment, Preferred::Last);
+    assert_eq!(policy.login.bypass_groups, ["admins", "27"]);
+    assert!(policy.login.host);
+    assert_eq!(policy.login.shell.to_str(), Some("/bin/zsh"));
+    assert_eq!(policy.login.background, Duration::ZERO);
     assert_eq!(
         policy.root.capabilities,
         [Capability::Chown, Capability::Bpf]
@@ -227,6 +242,50 @@ fn values_that_are_refused() {
                 "true",
             ],
         ),
+        ("session.background", &["\"5\"", "5", "\"forever\""]),
+        (
+            "session.keep",
+            &[
+                "\"screen\"",
+                "[\"\"]",
+                "[\"*\"]",
+                "[\"tmux*\"]",
+                "[\"/usr/bin/screen\"]",
+                "[\"sixteen-letters-\"]",
+                "[\"ääääääää\"]",
+                "[\"screen \"]",
+                "[\"a\\n\"]",
+                "[\"screen\", \"screen\"]",
+            ],
+        ),
+        (
+            "login.environment",
+            &[
+                "\"\"",
+                "\"@\"",
+                "\"@LAST\"",
+                "\"a/b\"",
+                "\"..\"",
+                "[\"a\"]",
+                "true",
+            ],
+        ),
+        (
+            "login.bypass_groups",
+            &[
+                "[\"*\"]",
+                "[\"%wheel\"]",
+                "[\"\"]",
+                "[\"4294967295\"]",
+                "\"wheel\"",
+            ],
+        ),
+        ("login.host", &["\"yes\"", "0"]),
+        (
+            "login.shell",
+            &["\"\"", "\"bash\"", "\"/\"", "\"/bin/\"", "\"/bin/../sh\""],
+        ),
+        ("login.background", &["\"1d\"", "300"]),
         (
             "view.private",
             &[
@@ -323,4 +382,30 @@ fn syntax_errors_come_alone() {
     let all = errors("[session\nlinger = 5\n[acces]\n");
     assert!(all.iter().all(|line| !line.contains("key `")), "{all:?}");
     assert!(all[0].starts_with("line 1, column "), "{all:?}");
+}
+
+#[test]
+fn what_can_be_read_of_a_broken_policy() {
+    let text = "[login]\nhost = true\nshell = 5\nbypass_groups = [\"admins\", \"%wheel\", \"27\"]\n\
+                [acces]\nmin_uid = 5\n[access]\nmin_uid = 500\nusers = [\"%physics\"]\n";
+    let (policy, wrong) = parse_leniently(text.as_bytes());
+    assert_eq!(Err(wrong.unwrap()), parse(text));
+    let defaults = Policy::default();
+    assert!(policy.login.host);
+    assert_eq!(policy.login.shell, defaults.login.shell);
+    assert_eq!(policy.login.bypass_groups, ["admins", "27"]);
+    assert_eq!(policy.access.min_uid, 500);
+    assert_eq!(policy.access.users, defaults.access.users);
+}
+
+#[test]
+fn nothing_can_be_read_of_what_is_no_toml() {
+    for bytes in [
+        &b"[login]\nhost = true\n[login"[..],
+        b"[login]\nhost = true\n# \xff",
+    ] {
+        let (policy, wrong) = parse_leniently(bytes);
+        assert_eq!(policy, Policy::default());
+        assert_eq!(Err(wrong.unwrap()), parse_bytes(bytes));
+    }
 }
