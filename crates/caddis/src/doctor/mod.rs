@@ -8,8 +8,6 @@ mod whom;
 
 use std::ffi::OsStr;
 
-pub use policy::policy_path;
-
 use crate::error::Error;
 use crate::helper::call::for_value;
 use crate::helper::{Call, Check, Level};
