@@ -9,10 +9,15 @@ use crate::verbs::session::choices;
 use caddis_view::error::Context;
 use caddis_view::{Command, Error, execute_inside};
 use rustix::process::{getgid, getuid};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 /// Runs the command of a `session` request.
-pub(crate) fn session(request: Request, state: CallersState) -> Result<u8, Error> {
+pub(crate) fn session(
+    request: Request,
+    state: CallersState,
+    files: Vec<OwnedFd>,
+) -> Result<u8, Error> {
     let mut variables = Variables::from_caller();
     let here = variables
         .get("CADDIS_ENV")
@@ -65,6 +70,7 @@ pub(crate) fn session(request: Request, state: CallersState) -> Result<u8, Error
         mask: caddis_sys::block_all().doing("block", || "signals")?,
         own_terminal: false,
         own_keyring: false,
+        files,
     };
     let (status, error) = execute_inside(uid.as_raw(), getgid().as_raw(), &command);
     crate::output::error(&error);

@@ -9,6 +9,7 @@
 
 pub mod arguments;
 mod caller;
+mod files;
 pub mod host;
 mod inside;
 mod log;
@@ -23,6 +24,7 @@ use arguments::{Request, Verb};
 use caddis_view::Error;
 use sanitise::CallersState;
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 
 /// Exit status: Caddis itself failed, as in docker(1) and env(1).
 const FAILED: u8 = 125;
@@ -48,9 +50,13 @@ pub fn run() -> u8 {
             );
         }
     };
+    let files = match files::take(request.files()) {
+        Ok(files) => files,
+        Err(error) => return fail(&error),
+    };
     let result = match caller::place() {
-        caller::Place::Host => on_host(request, state),
-        caller::Place::Inside => inside::session(request, state),
+        caller::Place::Host => on_host(request, state, files),
+        caller::Place::Inside => inside::session(request, state, files),
         caller::Place::Unknown => Err(Error::refused(
             "find out",
             "where this runs",
@@ -66,7 +72,7 @@ pub fn run() -> u8 {
     result.unwrap_or_else(|error| fail(&error))
 }
 
-fn on_host(request: Request, state: CallersState) -> Result<u8, Error> {
+fn on_host(request: Request, state: CallersState, files: Vec<OwnedFd>) -> Result<u8, Error> {
     let policy = host::policy()?;
     let whom = caller::Whom::of(&request)?;
     let mask = match &request.verb {
@@ -75,7 +81,7 @@ fn on_host(request: Request, state: CallersState) -> Result<u8, Error> {
         _ => caller::out_of_reach()?,
     };
     match request.verb {
-        Verb::Session(session) => verbs::session::run(&policy, &whom, session, state, mask),
+        Verb::Session(session) => verbs::session::run(&policy, &whom, session, state, mask, files),
         Verb::New { name, from } => verbs::new::run(&policy, &whom, &name, from.as_ref()),
         Verb::Remove { names, force } => verbs::remove::run(&policy, &whom, &names, force),
         Verb::List => verbs::list::run(&policy, &whom),

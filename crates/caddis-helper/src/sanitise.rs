@@ -5,6 +5,7 @@
 //! file of ours becomes somebody's standard output; the environment is never looked at but by
 //! `variables`, and reaches us with every name changed.
 
+use crate::files;
 use caddis_sys::{close_from, default_actions, ignore};
 use caddis_view::Error;
 use caddis_view::error::Context;
@@ -43,7 +44,9 @@ const NEEDED: [(Resource, u64); 3] = [
 ];
 
 pub(crate) fn sanitise() -> Result<CallersState, Error> {
-    close_from(3).doing("close", || "the caller's descriptors")?;
+    // What the request does not ask for goes as soon as it is understood; see `files`.
+    close_from((files::FIRST + files::MOST).into())
+        .doing("close", || "the caller's descriptors")?;
     // Setuid programs are so already; this one is also run by root.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).doing("prctl", || "PR_SET_DUMPABLE")?;
     let umask = umask(Mode::from_raw_mode(0o022));

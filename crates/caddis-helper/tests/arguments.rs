@@ -67,6 +67,9 @@ const WORDS: &[&str] = &[
     "4294967295:0",
     "0:4294967295",
     "4294967296:1",
+    "8",
+    "9",
+    "256",
     "8388608",
     "18446744073709551615",
     "18446744073709551616",
@@ -99,6 +102,8 @@ const OPTIONS: &[&str] = &[
     "--check",
     "--most",
     "--status",
+    "--login",
+    "--files",
 ];
 
 /// Any argument that the kernel hands over: bytes without a NUL.
@@ -136,13 +141,18 @@ fn session() -> impl Strategy<Value = Verb> {
     let rest = (
         any::<bool>(),
         option::of(any::<u64>()),
-        any::<bool>(),
-        any::<bool>(),
+        any::<[bool; 3]>(),
+        0..=8_u8,
         vec(word(), 0..6),
     );
     let role = select(vec![Role::User, Role::Root, Role::Login]);
     (option::of(name()), role, paths, rest).prop_map(
-        |(name, who, (home, shell, directory), (own_terminal, stack, dry_run, trial, command))| {
+        |(
+            name,
+            who,
+            (home, shell, directory),
+            (own_terminal, stack, [dry_run, trial, login], files, command),
+        )| {
             let shell = shell.map(PathBuf::into_os_string);
             Verb::Session(Session {
                 name,
@@ -154,6 +164,8 @@ fn session() -> impl Strategy<Value = Verb> {
                 stack,
                 dry_run,
                 trial,
+                login,
+                files,
                 command,
             })
         },
@@ -328,7 +340,7 @@ proptest! {
         value in select(vec!["x", "/x", "root", "1", "1000:1000"]),
     ) {
         let own: &[&str] = match verb {
-            "session" => &["--env", "--as", "--home", "--shell", "--cwd", "--ctty", "--stack", "--dry-run", "--try", "--"],
+            "session" => &["--env", "--as", "--home", "--shell", "--cwd", "--ctty", "--stack", "--dry-run", "--try", "--login", "--files", "--"],
             "try" => &["--check", "--keep", "--discard"],
             "new" => &["--from"],
             "diff" => &["--env", "--content", "--try", "--"],
@@ -385,6 +397,12 @@ proptest! {
             prop_assert_eq!(line(path.clone()).is_ok(), path.as_encoded_bytes().starts_with(b"/"));
             prop_assert_eq!(line("/".repeat(length).into()).is_ok(), length < 4096);
         }
+    }
+
+    #[test]
+    fn files_are_few_or_refused(number in prop_oneof![0..20_u64, any::<u64>()]) {
+        let words = ["session", "--files", &number.to_string()].map(OsString::from);
+        prop_assert_eq!(check(&words).is_ok(), number <= 8);
     }
 
     /// However long or strange a word is, what is said about it is short.

@@ -4,8 +4,8 @@
 //! Until execve(2) it is a process of a setuid program with root's memory, and others in the instance
 //! can see it. What keeps them from getting at it (ptrace, `/proc/PID/fd`, `/proc/PID/root`) is that
 //! its memory belongs to the initial user namespace and is not dumpable; that it has no descriptor but
-//! the caller's three, one pipe and two that stand for processes of ours; and that its root and working
-//! directory are the instance's from the moment it has joined.
+//! the caller's three, those that are handed on, one pipe and two that stand for processes of ours; and that its
+//! root and working directory are the instance's from the moment it has joined.
 
 use crate::credentials::stay_closed;
 use crate::ending::wait_for_end;
@@ -58,6 +58,8 @@ pub struct Command {
     pub own_terminal: bool,
     /// Keep root's keys away from it: root runs it for somebody else.
     pub own_keyring: bool,
+    /// Files of the caller's, which keep their numbers. Nobody else keeps them.
+    pub files: Vec<OwnedFd>,
 }
 
 /// Why a command did not start, with the exit status for it.
@@ -100,7 +102,8 @@ pub(crate) fn become_command(
     }
     // The lock on the instance and the descriptor that counts sessions are the outer process's.
     let own = [way.report, way.process_1, way.outer];
-    let kept = own.into_iter().chain(way.go).map(AsFd::as_fd);
+    let kept = own.into_iter().chain(way.go).chain(&command.files);
+    let kept = kept.map(AsFd::as_fd);
     close_all_but(&kept.collect::<Vec<_>>()).doing("close", || "the helper's descriptors")?;
     if let Some(go) = way.go
         && !view_stands(go)?
@@ -117,7 +120,8 @@ pub(crate) fn become_command(
     move_into_thread_name_spaces(way.process_1.as_fd(), namespaces)
         .doing("setns", || "the instance's namespaces")?;
     rustix::io::write(way.report, &[JOINED]).doing("write", || "to the session")?;
-    close_all_but(&[way.report.as_fd(), way.outer.as_fd()])
+    let kept = [way.report, way.outer].into_iter().chain(&command.files);
+    close_all_but(&kept.map(AsFd::as_fd).collect::<Vec<_>>())
         .doing("close", || "the helper's descriptors")?;
     become_user(identity, root, command.root)?;
     if command.own_terminal {

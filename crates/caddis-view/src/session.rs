@@ -43,7 +43,7 @@ pub fn run(
     entrance: Entrance,
     identity: &Identity,
     root: &Root,
-    command: &Command,
+    command: &mut Command,
     on_its_way: impl FnOnce(),
 ) -> Result<Ended> {
     // The session counts until this process ends.
@@ -104,6 +104,8 @@ pub fn run(
         }
         Joined::Killed => {}
     }
+    // It has no other try: what was handed on is the command's alone.
+    command.files.clear();
     become_monitor(&instance.pidfd, identity)?;
     if let Some(failure) = failure(&last_words(&reader, &child, &signals)?) {
         return failed(failure);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::account::{Account, number, read_if_there};
 use super::getent::getent;
-use super::switch::groups_are_local;
+use super::switch::{group_names_are_local, groups_are_local};
 use crate::error::Error;
 
 /// The groups an account would have after a login, its own first.
@@ -25,15 +25,41 @@ pub fn groups_of(account: &Account) -> Result<Vec<u32>, Error> {
     Ok(groups)
 }
 
+/// The names of groups.
+#[derive(Debug)]
+pub struct Names {
+    local: Vec<u8>,
+    all_local: bool,
+}
+
+impl Names {
+    /// Reads the local files.
+    pub fn read() -> Result<Self, Error> {
+        Ok(Self {
+            local: read_if_there(Path::new("/etc/group"))?,
+            all_local: group_names_are_local(&read_if_there(Path::new("/etc/nsswitch.conf"))?),
+        })
+    }
+
+    /// A group's name, if it has one. `getent` is started only for what may be known elsewhere.
+    pub fn of(&self, gid: u32) -> Option<String> {
+        let find = |text: &[u8]| {
+            lines(text)
+                .find(|group| group.gid == gid)
+                .map(|group| String::from_utf8_lossy(group.name).into_owned())
+        };
+        find(&self.local).or_else(|| {
+            let key = gid.to_string();
+            (!self.all_local)
+                .then(|| find(&getent("group", Some(OsStr::new(&key))).ok()?))
+                .flatten()
+        })
+    }
+}
+
 /// A group's name, if it has one.
 pub fn name_of(gid: u32) -> Option<String> {
-    let find = |text: &[u8]| {
-        lines(text)
-            .find(|group| group.gid == gid)
-            .map(|group| String::from_utf8_lossy(group.name).into_owned())
-    };
-    let local = read_if_there(Path::new("/etc/group")).ok()?;
-    find(&local).or_else(|| find(&getent("group", Some(OsStr::new(&gid.to_string()))).ok()?))
+    Names::read().ok()?.of(gid)
 }
 
 /// A group with those whom the database lists as its members; whose own group it is, it does not say.

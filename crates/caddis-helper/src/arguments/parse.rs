@@ -2,7 +2,7 @@
 
 use super::request::{Diff, Request, Revert, Role, Session, Setting, Target, Verb, Word};
 use super::value::{
-    ArgumentError, name, number, path, plain_path, role, setting, target, text, wrong,
+    ArgumentError, files, name, number, path, plain_path, role, setting, target, text, wrong,
 };
 use crate::output::quoted;
 use caddis_policy::EnvName;
@@ -29,6 +29,8 @@ struct Parts {
     dry_run: bool,
     content: bool,
     trial: bool,
+    is_login: bool,
+    files: u8,
     word: Option<Word>,
     most: Option<u64>,
     status: bool,
@@ -52,6 +54,8 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
                 "--stack",
                 "--dry-run",
                 "--try",
+                "--login",
+                "--files",
             ],
             0..=0,
         ),
@@ -120,6 +124,8 @@ impl Parts {
             "--check" => self.word = Some(Word::Check),
             "--keep" => self.word = Some(Word::Keep),
             "--discard" => self.word = Some(Word::Discard),
+            "--login" => self.is_login = true,
+            "--files" => self.files = files(value()?)?,
             "--stack" => self.stack = Some(number(option, "bytes", value()?)?),
             "--most" => self.most = Some(number(option, "files", value()?)?),
             _ => self.dry_run = true,
@@ -142,6 +148,8 @@ impl Parts {
                 stack: self.stack,
                 dry_run: self.dry_run,
                 trial: self.trial,
+                login: self.is_login,
+                files: self.files,
                 command: self.command,
             }),
             "new" => Verb::New {

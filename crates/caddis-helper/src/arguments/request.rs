@@ -17,6 +17,16 @@ pub struct Request {
     pub everybody: bool,
 }
 
+impl Request {
+    /// How many descriptors of the caller's it wants to be handed on.
+    pub(crate) fn files(&self) -> u8 {
+        match &self.verb {
+            Verb::Session(session) => session.files,
+            _ => 0,
+        }
+    }
+}
+
 /// A user in numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -133,6 +143,10 @@ pub struct Session {
     pub dry_run: bool,
     /// What is changed goes into a try, to be decided upon.
     pub trial: bool,
+    /// The user has logged in.
+    pub login: bool,
+    /// How many descriptors from 3 on go on to the command.
+    pub files: u8,
     /// The command; empty: a login shell.
     pub command: Vec<OsString>,
 }

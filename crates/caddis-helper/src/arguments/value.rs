@@ -1,6 +1,7 @@
 //! The single words: names, paths, users, numbers. Each is valid once it has been read.
 
 use super::request::{Role, Setting, Target};
+use crate::files::MOST;
 use crate::output::quoted;
 use caddis_policy::EnvName;
 use std::ffi::{OsStr, OsString};
@@ -39,6 +40,13 @@ pub(super) fn role(value: &str) -> Result<Role, ArgumentError> {
 pub(super) fn number(option: &str, what: &str, value: OsString) -> Result<u64, ArgumentError> {
     let number = text(value)?.parse();
     number.map_err(|_| wrong(format!("{option}: a number of {what} is wanted")))
+}
+
+/// How many descriptors are handed on.
+pub(super) fn files(value: OsString) -> Result<u8, ArgumentError> {
+    let number = number("--files", "descriptors", value)?;
+    let few = u8::try_from(number).ok().filter(|few| *few <= MOST);
+    few.ok_or_else(|| wrong(format!("--files {number}: {MOST} at most")))
 }
 
 /// `KEY` or `KEY=VALUE`.

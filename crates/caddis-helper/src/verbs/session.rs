@@ -37,6 +37,7 @@ pub(crate) fn run(
     session: Session,
     state: CallersState,
     mask: Signals,
+    files: Vec<OwnedFd>,
 ) -> Result<u8, Error> {
     let identity = whom.identity(policy)?;
     let name = session.name.clone().unwrap_or_default();
@@ -61,7 +62,7 @@ pub(crate) fn run(
         variables.become_root();
     }
     let home = session.home.clone().unwrap_or_else(|| PathBuf::from("/"));
-    let command = Command {
+    let mut command = Command {
         root,
         choices: choices(&session, root)?,
         variables: variables.into_strings(),
@@ -72,6 +73,7 @@ pub(crate) fn run(
         mask,
         own_terminal: session.own_terminal,
         own_keyring: whom.by_root,
+        files,
     };
     let role = if root { "root" } else { "user" };
     let (mut gone, mut busy) = (0, 0);
@@ -92,7 +94,7 @@ pub(crate) fn run(
             warnings.iter().for_each(|warning| output::warn(warning));
             log::session(what, uid, named.as_str(), role);
         };
-        match run_session(entrance, &identity, &policy.root, &command, note)? {
+        match run_session(entrance, &identity, &policy.root, &mut command, note)? {
             Ended::Command(status) => return Ok(status),
             Ended::NotExecuted(status, error) => {
                 output::error(&error);

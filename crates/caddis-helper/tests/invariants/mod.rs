@@ -23,8 +23,10 @@ type Grammar = (
 const VERBS: [Grammar; 12] = [
     (
         "session",
-        &["--env", "--as", "--home", "--shell", "--cwd", "--stack"],
-        &["--ctty", "--dry-run", "--try"],
+        &[
+            "--env", "--as", "--home", "--shell", "--cwd", "--stack", "--files",
+        ],
+        &["--ctty", "--dry-run", "--try", "--login"],
         0,
         0,
     ),

@@ -28,6 +28,9 @@ pub fn said(request: &Request) -> Vec<OsString> {
             line.flag("--ctty", session.own_terminal);
             line.flag("--dry-run", session.dry_run);
             line.flag("--try", session.trial);
+            line.flag("--login", session.login);
+            let files = (session.files > 0).then(|| session.files.to_string().into());
+            line.option("--files", files);
         }
         Verb::New { name, from } => {
             line.word("new");

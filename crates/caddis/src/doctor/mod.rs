@@ -9,7 +9,6 @@ mod whom;
 use std::ffi::OsStr;
 
 pub use policy::load as load_policy;
-pub use policy::policy_path;
 
 use crate::error::Error;
 use crate::helper::call::for_value;
