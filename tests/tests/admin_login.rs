@@ -101,6 +101,36 @@ fn the_members_of_a_group_are_sent_and_nobody_else() {
     assert!(json.stdout.contains("\"effective\": null"), "{json}");
 }
 
+/// All the way, with a client.
+#[test]
+fn a_login_leads_where_it_is_said_to() {
+    let host = host();
+    let mut sshd = host.spawn("root", "exec /usr/sbin/sshd -D -e 2>&1");
+    ready(&host, &mut sshd);
+    for user in ["alice", "bob", "dave", "root"] {
+        let keys = "ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519 && cp ~/.ssh/id_ed25519.pub ~/.ssh/authorized_keys";
+        host.sh(user, &format!("mkdir -p -m 700 ~/.ssh && {keys}"))
+            .ok();
+    }
+    let environment = |user: &str| {
+        let options = "-o StrictHostKeyChecking=no -o BatchMode=yes";
+        let ask = format!("ssh {options} {user}@localhost 'echo in:$CADDIS_ENV'");
+        host.sh(user, &ask).ok().text().to_owned()
+    };
+    let mut reloaded = |arguments: &[&str]| {
+        login(&host, arguments).ok();
+        sshd.until("Received SIGHUP; restarting");
+        ready(&host, &mut sshd);
+    };
+    reloaded(&["enable", "--group", "proj"]);
+    assert_eq!(environment("alice"), "in:default");
+    for user in ["bob", "dave", "root"] {
+        assert_eq!(environment(user), "in:", "{user}");
+    }
+    reloaded(&["disable"]);
+    assert_eq!(environment("alice"), "in:");
+}
+
 #[test]
 fn enabling_again_replaces_or_leaves_as_it_is() {
     let host = host();
@@ -356,7 +386,8 @@ fn what_goes_past_it_is_said() {
     for directive in [
         "AuthorizedKeysFile /etc/ssh/keys/%u",
         "AuthorizedKeysCommand /bin/true\nAuthorizedKeysCommandUser nobody",
-        "TrustedUserCAKeys /etc/ssh/ca.pub",
+        "AuthorizedPrincipalsCommand /bin/true\nAuthorizedPrincipalsCommandUser nobody",
+        "AuthorizedPrincipalsFile /etc/ssh/principals/%u",
         "PermitUserEnvironment yes",
         "Match Group proj\n    ExposeAuthInfo no",
         "Match Group proj\n    AcceptEnv LANG",

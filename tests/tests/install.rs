@@ -23,11 +23,12 @@ fn what_is_installed_and_with_which_rights() {
             .to_owned()
     };
     assert_eq!(modes("/usr/local/bin/caddis"), "755 root:root");
+    assert_eq!(modes(LOGIN), "755 root:root");
     assert_eq!(modes(HELPER), "4755 root:root");
     assert_eq!(modes("/usr/local/libexec/caddis"), "755 root:root");
     assert_eq!(modes(POLICY), "644 root:root");
     // Static: nothing of an environment is loaded into a setuid program.
-    for program in ["/usr/local/bin/caddis", HELPER] {
+    for program in ["/usr/local/bin/caddis", LOGIN, HELPER] {
         assert_eq!(
             host.run("root", &["ldd", program]).text(),
             "statically linked"

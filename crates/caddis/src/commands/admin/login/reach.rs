@@ -63,28 +63,29 @@ impl fmt::Display for Reach {
     }
 }
 
-const DEFAULT_KEYS: &str = ".ssh/authorized_keys .ssh/authorized_keys2";
+/// Where caddis-login looks for the key that was used.
+const KEYS_IT_KNOWS: [&str; 2] = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
 
 /// What goes past caddis-login, or is lost with it, for a user whom it reaches.
 pub fn cautions(settings: &Settings) -> Vec<String> {
     let mut cautions = Vec::new();
     for (key, directive) in [
         ("authorizedkeyscommand", "AuthorizedKeysCommand"),
-        ("trustedusercakeys", "TrustedUserCAKeys"),
+        ("authorizedprincipalscommand", "AuthorizedPrincipalsCommand"),
+        ("authorizedprincipalsfile", "AuthorizedPrincipalsFile"),
     ] {
         if settings.get(key).is_some() {
             cautions.push(format!(
-                "{directive} is set: a command that such a key or certificate is restricted to (`command=`, force-command) is \
-                 NOT honoured, its holder gets an environment"
+                "{directive} is set: a `command=` in what it holds is NOT honoured, who is restricted to it gets an environment"
             ));
         }
     }
-    if let Some(files) = settings
-        .get("authorizedkeysfile")
-        .filter(|files| *files != DEFAULT_KEYS)
+    let known = |file: &str| KEYS_IT_KNOWS.contains(&file.strip_prefix("%h/").unwrap_or(file));
+    if let Some(files) = settings.get("authorizedkeysfile")
+        && !files.split(' ').all(known)
     {
         cautions.push(format!(
-            "AuthorizedKeysFile is {files}: a `command=` in keys outside ~/.ssh is NOT honoured, their holder gets an environment"
+            "AuthorizedKeysFile is {files}: a `command=` outside ~/.ssh is NOT honoured, who is restricted to it gets an environment"
         ));
     }
     if settings
@@ -113,7 +114,7 @@ pub fn cautions(settings: &Settings) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const PLAIN: &str = "authorizedkeyscommand none\ntrustedusercakeys none\npermituserenvironment no\nexposeauthinfo yes\n\
+    const PLAIN: &str = "authorizedkeyscommand none\nauthorizedprincipalscommand none\nauthorizedprincipalsfile none\npermituserenvironment no\nexposeauthinfo yes\n\
                          authorizedkeysfile .ssh/authorized_keys .ssh/authorized_keys2\nacceptenv CADDIS_LOGIN_ENV\n";
 
     fn reach(text: &str) -> Reach {
@@ -147,9 +148,14 @@ mod tests {
                 "AuthorizedKeysCommand",
             ),
             (
-                "trustedusercakeys none",
-                "trustedusercakeys /x",
-                "TrustedUserCAKeys",
+                "authorizedprincipalscommand none",
+                "authorizedprincipalscommand /x",
+                "AuthorizedPrincipalsCommand",
+            ),
+            (
+                "authorizedprincipalsfile none",
+                "authorizedprincipalsfile /x",
+                "AuthorizedPrincipalsFile",
             ),
             (
                 ".ssh/authorized_keys ",
