@@ -10,9 +10,10 @@ TRIPLE := $(or $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p'),$(shell un
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 BIN_DIR ?= $(TARGET_DIR)/$(TRIPLE)/release
 STATIC_FLAGS := -C target-feature=+crt-static
-PROGRAMS := caddis caddis-helper caddis-admin
+PROGRAMS := caddis caddis-login caddis-helper caddis-admin
 
 # Compiled in, so that no variable at run time can tell a setuid program where to look.
+export CADDIS_BINDIR := $(PREFIX)/bin
 export CADDIS_LIBEXECDIR := $(PREFIX)/libexec/caddis
 export CADDIS_SYSCONFDIR := $(SYSCONFDIR)/caddis
 

@@ -2,11 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::Host;
-use caddis_tests::{Environments, HELPER, State, make};
+use caddis_tests::{Environments, HELPER, State, Untouched, make};
 
 const UNINSTALL: &str = "/srv/scripts/uninstall";
 /// What it reads.
 const PLACES: &str = "/srv/packaging/hooks/places";
+const LOGIN: &str = "/usr/local/bin/caddis-login";
+const DROP_IN: &str = "/etc/ssh/sshd_config.d/60-caddis.conf";
+/// A file of the site's beside it.
+const SITE: &str = "/etc/ssh/sshd_config.d/10-site.conf";
 const POLICY: &str = "/etc/caddis/policy.toml";
 
 #[test]
@@ -19,11 +23,12 @@ fn what_is_installed_and_with_which_rights() {
             .to_owned()
     };
     assert_eq!(modes("/usr/local/bin/caddis"), "755 root:root");
+    assert_eq!(modes(LOGIN), "755 root:root");
     assert_eq!(modes(HELPER), "4755 root:root");
     assert_eq!(modes("/usr/local/libexec/caddis"), "755 root:root");
     assert_eq!(modes(POLICY), "644 root:root");
     // Static: nothing of an environment is loaded into a setuid program.
-    for program in ["/usr/local/bin/caddis", HELPER] {
+    for program in ["/usr/local/bin/caddis", LOGIN, HELPER] {
         assert_eq!(
             host.run("root", &["ldd", program]).text(),
             "statically linked"
@@ -76,6 +81,54 @@ fn uninstalling_keeps_what_belongs_to_users_unless_purged() {
     // In the directory of a package.
     make(&host, "uninstall", &["PURGE=1"]);
     assert!(!host.exists(POLICY) && !host.exists("/etc/caddis") && !host.exists("/var/lib/caddis"));
+}
+
+/// Without its program, whoever is sent to it could not log in any more.
+#[test]
+fn uninstalling_locks_nobody_out() {
+    let host = Host::start().unwrap();
+    host.sh(
+        "root",
+        "mkdir -p /srv/scripts /srv/packaging/hooks /run/sshd",
+    )
+    .ok();
+    host.write(UNINSTALL, include_str!("../../scripts/uninstall"), 0o755);
+    host.write(PLACES, include_str!("../../packaging/hooks/places"), 0o644);
+    host.caddis("root", &["admin", "login", "enable"])
+        .run()
+        .ok();
+
+    // Its login shell, by whatever path.
+    let script = format!(
+        "ln -s {LOGIN} /usr/bin/by-link; usermod -s /usr/bin/by-link carol; usermod -s {LOGIN} alice"
+    );
+    host.sh("root", &script).ok();
+    let before = host.files();
+    host.run("root", &[UNINSTALL])
+        .exits(1)
+        .says("the login shell of: alice carol");
+    host.still_has(&before);
+    host.sh(
+        "root",
+        "rm /usr/bin/by-link; usermod -s /bin/bash alice; usermod -s /bin/bash carol",
+    )
+    .ok();
+
+    // An sshd that cannot be told goes on sending people there.
+    host.write(SITE, "Bogus yes\n", 0o644);
+    host.run("root", &[UNINSTALL])
+        .exits(1)
+        .says("so nothing else is removed");
+    assert!(host.exists(LOGIN) && host.exists(HELPER));
+    host.sh("root", &format!("rm {SITE}")).ok();
+
+    host.caddis("root", &["admin", "login", "enable"])
+        .run()
+        .ok();
+    host.sh("root", &format!("add-shell {LOGIN}")).ok();
+    host.run("root", &[UNINSTALL]).ok();
+    assert!(!host.exists(LOGIN) && !host.exists(DROP_IN));
+    assert!(!host.read_text("/etc/shells").contains("caddis"));
 }
 
 /// The last step of `make run` on a host: what it runs, as whom.

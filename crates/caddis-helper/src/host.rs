@@ -1,7 +1,7 @@
 //! The files of the administrator that are read: policy, accounts, id ranges. All of them must be
 //! root's alone to write.
 
-use caddis_policy::{IdRange, Policy, SubEntry, id_range, parse_subid};
+use caddis_policy::{IdRange, Policy, SYSCONFDIR, SubEntry, id_range, parse_subid};
 use caddis_view::Error;
 use caddis_view::error::Context;
 use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
@@ -10,12 +10,6 @@ use std::io::Read as _;
 
 /// Where the run-time state is.
 pub const RUN: &str = "/run/caddis";
-
-/// The directory of the policy, chosen when Caddis is built.
-const SYSCONFDIR: &str = match option_env!("CADDIS_SYSCONFDIR") {
-    Some(directory) => directory,
-    None => "/etc/caddis",
-};
 
 /// The policy; the defaults if there is no file.
 pub fn policy() -> Result<Policy, Error> {

@@ -36,6 +36,13 @@ mod storage;
 mod value;
 mod view;
 
+/// The directory of the administrator's files. Set when Caddis is built, so that no variable can tell a program, least
+/// of all the setuid one, where to look.
+pub const SYSCONFDIR: &str = match option_env!("CADDIS_SYSCONFDIR") {
+    Some(directory) => directory,
+    None => "/etc/caddis",
+};
+
 pub use access::{Access, Refusal, Who};
 pub use capability::{Capability, Root, UnknownCapability};
 pub use devices::{Devices, PatternError};

@@ -45,7 +45,11 @@ impl Caller {
 /// Whether this process seems to be in an environment. `su -` drops the variable; the host's root is never in a user
 /// namespace of somebody's.
 pub fn is_inside() -> bool {
-    let namespace = || rustix::fs::stat("/proc/self/ns/user").map(|stat| stat.st_ino);
-    std::env::var_os(INSIDE).is_some_and(|name| !name.is_empty())
-        || namespace().is_ok_and(|inode| inode != caddis_policy::INITIAL_USER_NAMESPACE)
+    std::env::var_os(INSIDE).is_some_and(|name| !name.is_empty()) || is_in_user_namespace()
+}
+
+/// Whether this process is in a user namespace of somebody's: the same question, answered by the kernel alone.
+pub fn is_in_user_namespace() -> bool {
+    rustix::fs::stat("/proc/self/ns/user")
+        .is_ok_and(|stat| stat.st_ino != caddis_policy::INITIAL_USER_NAMESPACE)
 }

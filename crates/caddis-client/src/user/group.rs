@@ -1,12 +1,12 @@
 //! Groups: which ones a user is in, and what they are called.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use super::account::{Account, number, read_if_there};
 use super::getent::getent;
-use super::switch::groups_are_local;
+use super::switch::{group_names_are_local, groups_are_local};
 use crate::error::Error;
 
 /// The groups an account would have after a login, its own first.
@@ -25,15 +25,75 @@ pub fn groups_of(account: &Account) -> Result<Vec<u32>, Error> {
     Ok(groups)
 }
 
+/// The names of groups.
+#[derive(Debug)]
+pub struct Names {
+    local: Vec<u8>,
+    all_local: bool,
+}
+
+impl Names {
+    /// Reads the local files.
+    pub fn read() -> Result<Self, Error> {
+        Ok(Self {
+            local: read_if_there(Path::new("/etc/group"))?,
+            all_local: group_names_are_local(&read_if_there(Path::new("/etc/nsswitch.conf"))?),
+        })
+    }
+
+    /// A group's name, if it has one. `getent` is started only for what may be known elsewhere.
+    pub fn of(&self, gid: u32) -> Option<String> {
+        let find = |text: &[u8]| {
+            lines(text)
+                .find(|group| group.gid == gid)
+                .map(|group| String::from_utf8_lossy(group.name).into_owned())
+        };
+        find(&self.local).or_else(|| {
+            let key = gid.to_string();
+            (!self.all_local)
+                .then(|| find(&getent("group", Some(OsStr::new(&key))).ok()?))
+                .flatten()
+        })
+    }
+}
+
 /// A group's name, if it has one.
 pub fn name_of(gid: u32) -> Option<String> {
-    let find = |text: &[u8]| {
-        lines(text)
-            .find(|group| group.gid == gid)
-            .map(|group| String::from_utf8_lossy(group.name).into_owned())
-    };
-    let local = read_if_there(Path::new("/etc/group")).ok()?;
-    find(&local).or_else(|| find(&getent("group", Some(OsStr::new(&gid.to_string()))).ok()?))
+    Names::read().ok()?.of(gid)
+}
+
+/// A group with those whom the database lists as its members; whose own group it is, it does not say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub gid: u32,
+    /// The users' names.
+    pub members: Vec<OsString>,
+}
+
+/// The group of exactly that name, if there is one. The name service may find one by a number, or by another spelling.
+pub fn by_name(name: &str) -> Result<Option<Group>, Error> {
+    let local = read_if_there(Path::new("/etc/group"))?;
+    if let Some(group) = named(&local, name) {
+        return Ok(Some(group));
+    }
+    Ok(named(&getent("group", Some(OsStr::new(name)))?, name))
+}
+
+fn named(text: &[u8], name: &str) -> Option<Group> {
+    let group = lines(text).find(|group| group.name == name.as_bytes())?;
+    let members = group
+        .members
+        .split(|byte| *byte == b',')
+        .filter(|member| !member.is_empty())
+        .map(|member| OsString::from_vec(member.to_vec()));
+    Some(Group {
+        name: name.to_owned(),
+        gid: group.gid,
+        members: members.collect(),
+    })
 }
 
 /// Names and numbers of all the groups that a text in the format of `group(5)` holds.
@@ -93,6 +153,19 @@ mod tests {
     fn finds_memberships() {
         let text = b"root:x:0:\nsudo:x:27:bob,alice\nalices:x:28:alice2\nvideo:x:44:alice\nbad:x:y:alice\n";
         assert_eq!(members(text, OsStr::new("alice")), [27, 44]);
+    }
+
+    #[test]
+    fn a_group_is_found_by_its_name_only() {
+        let text = b"a:x:27:bob,,alice\n27:x:28:\n";
+        let expected = Group {
+            name: "a".into(),
+            gid: 27,
+            members: vec!["bob".into(), "alice".into()],
+        };
+        assert_eq!(named(text, "a"), Some(expected));
+        assert_eq!(named(text, "27").unwrap().gid, 28);
+        assert_eq!(named(text, "28"), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod whom;
 
 use std::ffi::OsStr;
 
-pub use policy::policy_path;
+pub use policy::load as load_policy;
 
 use crate::error::Error;
 use crate::helper::call::for_value;

@@ -1,8 +1,8 @@
 //! Is the policy in order?
 
 use std::io;
-use std::path::{Path, PathBuf};
 
+use caddis_client::policy;
 use caddis_policy::Policy;
 
 use super::{fail, ok, warn};
@@ -11,22 +11,11 @@ use crate::helper::Check;
 
 const TOPIC: &str = "policy";
 
-/// Where the host's policy is. Set when the program is built.
-const SYSCONFDIR: &str = match option_env!("CADDIS_SYSCONFDIR") {
-    Some(dir) => dir,
-    None => "/etc/caddis",
-};
-
-/// The host's policy file.
-pub fn policy_path() -> PathBuf {
-    Path::new(SYSCONFDIR).join("policy.toml")
-}
-
 /// The host's policy, or the default where it cannot be read; the other checks go on with that.
 pub fn load() -> (Policy, Check) {
-    let path = policy_path();
+    let path = policy::path();
     let shown = path.display();
-    let text = match std::fs::read(&path) {
+    let text = match policy::read() {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let check = warn(

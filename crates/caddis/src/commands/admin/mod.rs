@@ -1,6 +1,7 @@
 //! `caddis admin`: looking after everybody's environments.
 
 pub mod list;
+pub mod login;
 pub mod policy;
 pub mod ps;
 pub mod refresh;
@@ -29,6 +30,7 @@ enum Command {
     Stop(stop::Stop),
     Refresh(refresh::Refresh),
     Watch(watch::Watch),
+    Login(login::Login),
     Policy(policy::Policy),
 }
 
@@ -38,6 +40,7 @@ Examples:
   caddis admin sessions --stale        who still runs what an update has replaced
   caddis admin stop --user alice       end all that alice runs
   caddis admin refresh                 show running environments what you have changed on the host
+  caddis admin login enable            have all users' logins lead into their environments
   caddis admin policy check            is /etc/caddis/policy.toml in order?";
 
 impl Admin {
@@ -50,6 +53,7 @@ impl Admin {
             Command::Stop(command) => command.run(),
             Command::Refresh(command) => command.run(),
             Command::Watch(command) => command.run(),
+            Command::Login(command) => command.run(),
             Command::Policy(command) => command.run(),
         }
     }

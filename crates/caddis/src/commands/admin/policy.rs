@@ -7,10 +7,10 @@ use clap::{Args, Subcommand, ValueHint};
 use serde::Serialize;
 
 use crate::commands::output::print;
-use crate::doctor::policy_path;
 use crate::error::Error;
 use crate::render::json::json;
 use crate::render::text::shown;
+use caddis_client::policy;
 
 /// Look after the policy
 #[derive(Debug, Args)]
@@ -58,7 +58,7 @@ impl Policy {
 impl Check {
     /// Reads the file as the helper would, and shows what it would say.
     fn run(self) -> Result<u8, Error> {
-        let file = self.file.unwrap_or_else(policy_path);
+        let file = self.file.unwrap_or_else(policy::path);
         let text = std::fs::read(&file)
             .map_err(|error| Error::io("read policy", file.display(), error))?;
         let errors = caddis_policy::parse_bytes(&text).err();

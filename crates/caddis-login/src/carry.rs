@@ -1,0 +1,134 @@
+//! The session's files, put where their variables say that they are. What fails here is told and never keeps anybody
+//! from logging in.
+//!
+//! Copies of tickets and cookies stay until the environment ends: a program that was left running may need them.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use caddis_client::error::Error;
+use rustix::fs::{
+    FileType, Mode, OFlags, Stat, Timespec, Timestamps, fchmod, fstat, futimens, lstat, mkdir,
+    open, rename, stat, unlink,
+};
+use rustix::io::{Errno, pread};
+use rustix::process::getpid;
+
+use crate::handed::MOST;
+use crate::relay;
+use crate::variables::{Variables, set};
+
+/// A file of the host's.
+#[derive(Debug)]
+pub struct File {
+    /// The variable that names it.
+    pub variable: OsString,
+    /// Where it is on the host.
+    pub path: PathBuf,
+    /// The file.
+    pub descriptor: OwnedFd,
+}
+
+/// Carries in what is not there already. `tell`: somebody is there to read what has failed.
+pub fn all(files: impl Iterator<Item = File>, variables: &mut Variables, tell: bool) {
+    for file in files {
+        let (name, path) = (file.variable.display().to_string(), file.path.clone());
+        match one(file, variables) {
+            Ok(()) => {}
+            Err(reason) if tell => {
+                let object = format!("{} ({name}) into the environment", path.display());
+                Error::io("bring", object, reason).report(0);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn one(file: File, variables: &mut Variables) -> io::Result<()> {
+    let source = fstat(&file.descriptor)?;
+    let is_same = |there: &Stat| (there.st_dev, there.st_ino) == (source.st_dev, source.st_ino);
+    if stat(&file.path).as_ref().is_ok_and(is_same) {
+        return Ok(());
+    }
+    match FileType::from_raw_mode(source.st_mode) {
+        FileType::Socket => {
+            let path = relay::start(file.descriptor, &file.path)?;
+            if path != file.path
+                && let Some(name) = file.variable.to_str()
+            {
+                set(variables, name, path);
+            }
+            Ok(())
+        }
+        _ => copy(&file.descriptor, &source, &file.path),
+    }
+}
+
+/// Makes the directory that a file is in, if only that is missing. Returns whether it did.
+pub fn make_directory_of(path: &Path) -> io::Result<bool> {
+    let directory = path.parent().ok_or(Errno::INVAL)?;
+    match mkdir(directory, Mode::RWXU) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// A newer file, and whatever is no file at all, is left alone.
+fn copy(descriptor: &OwnedFd, source: &Stat, path: &Path) -> io::Result<()> {
+    let modified = |stat: &Stat| (stat.st_mtime, stat.st_mtime_nsec);
+    match lstat(path) {
+        Ok(there) if FileType::from_raw_mode(there.st_mode) != FileType::RegularFile => {
+            return Ok(());
+        }
+        Ok(there) if modified(&there) >= modified(source) => return Ok(()),
+        Ok(_) => {}
+        Err(Errno::NOENT) => {
+            make_directory_of(path)?;
+        }
+        Err(errno) => return Err(errno.into()),
+    }
+    let mut name = OsString::from(".");
+    name.push(path.file_name().ok_or(Errno::INVAL)?);
+    name.push(format!(".{}", getpid()));
+    let beside = path.with_file_name(name);
+    let written = write(descriptor, source, &beside).and_then(|()| Ok(rename(&beside, path)?));
+    if written.is_err() {
+        let _ = unlink(&beside);
+    }
+    written
+}
+
+fn write(descriptor: &OwnedFd, source: &Stat, path: &Path) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let mut target = std::fs::File::from(open(path, flags, Mode::RUSR | Mode::WUSR)?);
+    let mut buffer = [0; 1 << 14];
+    let mut at = 0;
+    loop {
+        // Not by the descriptor's own place in the file, which others share.
+        let length = pread(descriptor, &mut buffer, at)?;
+        if length == 0 {
+            break;
+        }
+        at += length as u64;
+        if at > MOST {
+            return Err(Errno::FBIG.into());
+        }
+        target.write_all(&buffer[..length])?;
+    }
+    let time = |tv_sec, tv_nsec: u64| Timespec {
+        tv_sec,
+        tv_nsec: tv_nsec.cast_signed(),
+    };
+    let times = Timestamps {
+        last_access: time(source.st_atime, source.st_atime_nsec),
+        last_modification: time(source.st_mtime, source.st_mtime_nsec),
+    };
+    futimens(&target, &times)?;
+    Ok(fchmod(
+        &target,
+        Mode::from_raw_mode(source.st_mode & 0o777),
+    )?)
+}

@@ -1,0 +1,121 @@
+//! Having the running sshd read its configuration. Connections that are there are not concerned.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use caddis_client::user::account::number;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::sshd::{SSHD, View, settings};
+use crate::error::Error;
+
+/// Who was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// systemd's service.
+    Service(&'static str),
+    /// The server itself.
+    Server(Pid),
+    /// No server is known to run; with a socket of systemd's, each connection starts its own.
+    Nobody,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(unit) => write!(f, "{unit} has read its configuration again."),
+            Self::Server(pid) => {
+                write!(
+                    f,
+                    "sshd (process {}) reads its configuration again.",
+                    pid.as_raw_nonzero()
+                )
+            }
+            Self::Nobody => write!(
+                f,
+                "No running sshd was found: the next one to start reads it."
+            ),
+        }
+    }
+}
+
+/// systemd is what runs the services, if this is there; see sd_booted(3).
+const BOOTED_WITH_SYSTEMD: &str = "/run/systemd/system";
+
+/// What Debian and what others call it.
+const UNITS: [&str; 2] = ["ssh.service", "sshd.service"];
+
+/// Tells sshd. To be called only when sshd finds its configuration in order: with another it would end.
+pub fn reload() -> Result<Told, Error> {
+    if Path::new(BOOTED_WITH_SYSTEMD).exists() {
+        for unit in UNITS {
+            if systemctl(&["is-active", "--quiet", unit])? {
+                return match systemctl(&["reload", unit])? {
+                    true => Ok(Told::Service(unit)),
+                    false => Err(
+                        failed(format!("systemctl reload {unit} failed")).hint(format!(
+                            "`systemctl status {unit}` says why; then `systemctl reload {unit}`"
+                        )),
+                    ),
+                };
+            }
+        }
+    }
+    let settings = settings(View::AsItIs)?;
+    match settings.get("pidfile") {
+        Some(file) => hang_up(file),
+        None => Ok(Told::Nobody),
+    }
+}
+
+/// The old configuration stays in force until then.
+fn failed(reason: String) -> Error {
+    Error::failed(format!(
+        "reload sshd: {reason}; it goes on as it was configured before"
+    ))
+}
+
+fn systemctl(arguments: &[&str]) -> Result<bool, Error> {
+    let status = Command::new("systemctl")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .status();
+    status
+        .map(|status| status.success())
+        .map_err(|error| Error::io("run", "systemctl", error))
+}
+
+/// SIGHUP, after a look at what the process is: the file may be an old one, and the number somebody else's by now.
+fn hang_up(pid_file: &str) -> Result<Told, Error> {
+    let text = match fs::read(pid_file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Told::Nobody),
+        read => read.map_err(|error| Error::io("read", pid_file, error))?,
+    };
+    let Some(pid) = number(text.trim_ascii()).and_then(|pid| Pid::from_raw(pid.cast_signed()))
+    else {
+        return Err(failed(format!("{pid_file} holds no process id"))
+            .hint("restart sshd as it was started"));
+    };
+    // By the descriptor: the process that is looked at is the one that gets the signal.
+    let process = match pidfd_open(pid, PidfdFlags::empty()) {
+        Err(Errno::SRCH) => return Ok(Told::Nobody),
+        opened => opened.map_err(|errno| Error::io("open process", pid.as_raw_nonzero(), errno))?,
+    };
+    let identity = |path: String| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+    let running = identity(format!("/proc/{}/exe", pid.as_raw_nonzero()));
+    if running.is_none() || running != identity(SSHD.to_owned()) {
+        let reason = format!(
+            "process {} of {pid_file} does not run {SSHD} as it is now",
+            pid.as_raw_nonzero()
+        );
+        return Err(failed(reason).hint("restart sshd as it was started"));
+    }
+    pidfd_send_signal(&process, Signal::HUP)
+        .map_err(|errno| failed(io::Error::from(errno).to_string()))?;
+    Ok(Told::Server(pid))
+}

@@ -1,0 +1,167 @@
+//! For whom the drop-in counts: sshd is asked about some of those who are meant, and of those who are not.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use caddis_client::text::shown;
+use caddis_client::user::account::{accounts, number, read_if_there};
+use caddis_client::user::group::{self, Group};
+use caddis_policy::{Policy, Who};
+
+use super::drop_in::DropIn;
+use super::reach::{Reach, cautions};
+use super::sshd::{View, settings_for};
+use crate::error::Error;
+use crate::user::Account;
+
+/// Of each group so many are asked about: a few milliseconds each, and one of them may be a special case.
+const SOME: usize = 8;
+
+/// What sshd said.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// These get caddis-login.
+    pub reached: Vec<String>,
+    /// These should, but do not.
+    pub missed: Vec<(String, Reach)>,
+    /// These should not, but do.
+    pub caught: Vec<String>,
+    /// What else there is to know.
+    pub cautions: BTreeSet<String>,
+}
+
+impl Survey {
+    /// Asks.
+    pub fn of(drop_in: &DropIn, policy: &Policy, view: View<'_>) -> Result<Self, Error> {
+        let mut survey = Self::default();
+        for user in meant(drop_in, policy)? {
+            let settings = settings_for(view, &user)?;
+            match Reach::of(&settings, &drop_in.program) {
+                Reach::Ours => {
+                    survey.cautions.extend(cautions(&settings));
+                    survey.reached.push(user);
+                }
+                other => survey.missed.push((user, other)),
+            }
+        }
+        for user in not_meant(drop_in)? {
+            if settings_for(view, &user)?.get("forcecommand") == Some(&drop_in.program) {
+                survey.caught.push(user);
+            }
+        }
+        Ok(survey)
+    }
+
+    /// Why the drop-in must not come, or does not come, into force.
+    pub fn objection(&self) -> Option<Error> {
+        if let Some(user) = self.caught.first() {
+            let text = format!(
+                "check sshd's configuration: {user} is to get the plain host, but would get caddis-login"
+            );
+            let hint = "look for another ForceCommand of caddis-login in /etc/ssh/sshd_config and beside ours";
+            return Some(Error::failed(text).hint(hint));
+        }
+        match (self.reached.as_slice(), self.missed.first()) {
+            ([], Some((user, reach))) => Some(
+                Error::failed(format!("check sshd's configuration: for {user}, {reach}"))
+                    .hint(reach.hint()),
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// Some of those whom the drop-in is for.
+fn meant(drop_in: &DropIn, policy: &Policy) -> Result<Vec<String>, Error> {
+    if drop_in.groups.is_empty() {
+        return some(local()?, drop_in, policy);
+    }
+    let mut users = Vec::new();
+    for name in &drop_in.groups {
+        if let Some(group) = group::by_name(name.as_str())? {
+            users.extend(some(members(&group)?, drop_in, policy)?);
+        }
+    }
+    users.sort();
+    users.dedup();
+    Ok(users)
+}
+
+/// Root, and a member of each group that is left out.
+fn not_meant(drop_in: &DropIn) -> Result<Vec<String>, Error> {
+    let mut users = vec!["root".to_owned()];
+    for name in &drop_in.bypass {
+        if let Some(group) = group::by_name(name.as_str())? {
+            users.extend(members(&group)?.iter().filter_map(name_of).next());
+        }
+    }
+    Ok(users)
+}
+
+fn some(accounts: Vec<Account>, drop_in: &DropIn, policy: &Policy) -> Result<Vec<String>, Error> {
+    let mut users = Vec::new();
+    for account in accounts {
+        if users.len() == SOME {
+            break;
+        }
+        let person = account.uid >= policy.access.min_uid && has_a_shell(&account);
+        if person && !is_left_out(&account, drop_in, policy)? {
+            users.extend(name_of(&account));
+        }
+    }
+    Ok(users)
+}
+
+/// `nobody` and its like are no examples of those who log in.
+fn has_a_shell(account: &Account) -> bool {
+    let program = Path::new(&account.shell).file_name();
+    !program.is_some_and(|name| name == "nologin" || name == "false")
+}
+
+fn is_left_out(account: &Account, drop_in: &DropIn, policy: &Policy) -> Result<bool, Error> {
+    let gids = group::groups_of(account)?;
+    let who = Who {
+        uid: account.uid,
+        user_name: account.name.to_str(),
+        gids: &gids,
+        group_name: &group::name_of,
+    };
+    let names = || gids.iter().filter_map(|gid| group::name_of(*gid));
+    Ok(policy.login.bypasses(&who)
+        || names().any(|name| drop_in.bypass.iter().any(|left| left.as_str() == name)))
+}
+
+/// Those whom the database lists, and the local accounts whose own group it is.
+fn members(group: &Group) -> Result<Vec<Account>, Error> {
+    let mut members = local()?;
+    members.retain(|account| account.gid == group.gid);
+    for name in group.members.iter().take(4 * SOME) {
+        members.extend(Account::by_name(name)?);
+    }
+    Ok(members)
+}
+
+fn local() -> Result<Vec<Account>, Error> {
+    Ok(accounts(&read_if_there(Path::new("/etc/passwd"))?).collect())
+}
+
+/// A name that stands for itself in `sshd -C`.
+fn name_of(account: &Account) -> Option<String> {
+    let name = account.name.to_str()?;
+    (!name.contains(',') && shown(name.as_bytes()) == name).then(|| name.to_owned())
+}
+
+/// The names of the groups that the policy leaves out, numbers resolved; those without a name are caddis-login's to know.
+pub fn bypass_names(policy: &Policy) -> Vec<String> {
+    let name = |entry: &String| match number(entry.as_bytes()) {
+        Some(gid) => group::name_of(gid),
+        None => Some(entry.clone()),
+    };
+    let mut names: Vec<String> = Vec::new();
+    for name in policy.login.bypass_groups.iter().filter_map(name) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
