@@ -126,8 +126,8 @@ fn as_a_forced_command_it_does_what_the_client_asked_for() {
 #[test]
 fn over_ssh_nothing_is_different_but_the_place() {
     let host = Host::start().unwrap();
-    let ssh = with_sshd(&host);
-    let environment = format!("{ssh} 'echo a; >&2 echo b; env; exit 7'");
+    host.start_sshd();
+    let (plain, ours) = (ssh(&host, 22), forcing_sshd(&host));
     let tidy = |output: Output| {
         let own = ["CADDIS_ENV=", "debian_chroot=", "SSH_C", "SSH_USER_AUTH="];
         let mut lines: Vec<String> = output.stdout.lines().map(str::to_owned).collect();
@@ -135,21 +135,25 @@ fn over_ssh_nothing_is_different_but_the_place() {
         lines.sort();
         (lines, output.stderr.clone(), output.code())
     };
-    let shell = format!("echo 'echo $0 $- $SHLVL' | {ssh}");
-    let plain = [&environment, &shell].map(|script| tidy(host.sh("root", script)));
-    force(&host);
-    // The message of the day among it, once.
-    let ours = [&environment, &shell].map(|script| tidy(host.sh("root", script)));
-    assert_eq!(plain, ours);
-    assert_eq!(plain[0].2, 7);
-    host.sh("root", &format!("{ssh} '{WHERE}'")).told("default");
+    let told = |ssh: &str| {
+        [
+            format!("{ssh} 'echo a; >&2 echo b; env; exit 7'"),
+            // The message of the day is among what this shows, once.
+            format!("echo 'echo $0 $- $SHLVL' | {ssh}"),
+        ]
+        .map(|script| tidy(host.sh("root", &script)))
+    };
+    assert_eq!(told(&plain), told(&ours));
+    assert_eq!(told(&plain)[0].2, 7);
+    let place = |ssh| host.sh("root", &format!("{ssh} '{WHERE}'"));
+    place(&plain).told("host");
+    place(&ours).told("default");
 }
 
 #[test]
 fn the_client_may_name_the_environment() {
     let host = Host::start().unwrap();
-    let ssh = with_sshd(&host);
-    force(&host);
+    let ssh = forcing_sshd(&host);
     let told = format!("{WHERE} ${{CADDIS_LOGIN_ENV-gone}}");
     let named = |name: &str| {
         host.command(
@@ -175,8 +179,7 @@ fn the_client_may_name_the_environment() {
 #[test]
 fn a_command_that_belongs_to_the_key_is_run_instead() {
     let host = Host::start().unwrap();
-    let ssh = with_sshd(&host);
-    force(&host);
+    let ssh = forcing_sshd(&host);
     let keys = "/home/alice/.ssh/authorized_keys";
     let key = host.read_text(keys);
     let other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGxhYi1sYWItbGFiLWxhYi1sYWItbGFiLWxhYi1sYWI=";
@@ -399,22 +402,21 @@ fn somebody_who_becomes_the_user_inside_gets_a_shell() {
 #[test]
 fn sshds_own_sftp_server_is_the_environments() {
     let host = Host::start().unwrap();
-    let ssh = with_sshd(&host);
     host.sh(
         "root",
         "sed -i 's|^Subsystem.*|Subsystem sftp internal-sftp -f AUTH|' /etc/ssh/sshd_config",
     )
     .ok();
-    force(&host);
+    let ssh = forcing_sshd(&host);
     host.write("/root/up", "up\n", 0o644);
-    let sftp = "sftp -q -b - -o StrictHostKeyChecking=no alice@localhost";
+    let sftp = format!("sftp -P {FORCED} -q -b - -o StrictHostKeyChecking=no alice@localhost");
     let copied = host
-        .command("root", &["bash", "-c", sftp])
+        .command("root", &["bash", "-c", &sftp])
         .stdin("put /root/up /var/lib/x\nput /root/up /tmp/up\n")
         .run();
     assert!(copied.stderr.contains("Permission denied"), "{copied}");
     let put = host
-        .command("root", &["bash", "-c", sftp])
+        .command("root", &["bash", "-c", &sftp])
         .stdin("put /root/up /tmp/up\n")
         .run();
     put.ok();
@@ -428,30 +430,34 @@ fn sshds_own_sftp_server_is_the_environments() {
     assert!(gone.stderr.contains("install the sftp server"), "{gone}");
 }
 
-/// Starts sshd, and returns the command by which root logs in as alice, with a key.
-fn with_sshd(host: &Host) -> String {
+/// The command by which root logs in as alice, with a key, where sshd listens on this port.
+fn ssh(host: &Host, port: u16) -> String {
     host.sh(
         "root",
-        "mkdir -p -m 700 /root/.ssh && ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519 && \
+        "mkdir -p -m 700 /root/.ssh && test -e /root/.ssh/id_ed25519 || ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519; \
          install -d -o alice -g alice -m 700 /home/alice/.ssh && \
          install -o alice -g alice -m 600 /root/.ssh/id_ed25519.pub /home/alice/.ssh/authorized_keys",
     )
     .ok();
-    host.start_sshd();
-    "ssh -o StrictHostKeyChecking=no -o LogLevel=ERROR alice@localhost".to_owned()
+    format!("ssh -o StrictHostKeyChecking=no -o LogLevel=ERROR -p {port} alice@localhost")
 }
 
-/// Has sshd force every login of a user's into their environment.
-fn force(host: &Host) {
-    host.append(
-        "/etc/ssh/sshd_config",
-        format!("\nAcceptEnv CADDIS_LOGIN_ENV\nExposeAuthInfo yes\nMatch User *,!root\nForceCommand {LOGIN}\n"),
+/// Starts an sshd that forces every login of a user's into their environment, and returns the command to log in.
+fn forcing_sshd(host: &Host) -> String {
+    let config = "/etc/ssh/forcing_config";
+    let more = format!(
+        "Port {FORCED}\nAcceptEnv CADDIS_LOGIN_ENV\nExposeAuthInfo yes\nMatch User *,!root\nForceCommand {LOGIN}\n"
     );
-    host.sh("root", "kill -HUP $(cat /run/sshd.pid)").ok();
-    // It is there again when it accepts; it keeps its process id and executes itself anew.
-    host.sh(
-        "root",
-        "until ssh-keyscan localhost > /dev/null 2>&1; do :; done",
-    )
-    .ok();
+    host.write(
+        config,
+        host.read_text("/etc/ssh/sshd_config") + "\n" + &more,
+        0o644,
+    );
+    // It accepts connections when its first process has ended.
+    let start = format!("mkdir -p -m 755 /run/sshd && /usr/sbin/sshd -f {config}");
+    host.sh("root", &start).ok();
+    ssh(host, FORCED)
 }
+
+/// The port of that one.
+const FORCED: u16 = 2222;
