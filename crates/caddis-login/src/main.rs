@@ -14,8 +14,9 @@
 //! | `start` | what is to be started in the end, also as words from the one half to the other |
 //! | `authorized_keys`, `certificate`, `base64` | what a key's owner has said is to run with it |
 //! | `outside`, `bypass`, `forced`, `handed` | the first half |
-//! | `inside`, `carry`, `relay`, `stream` | the second half |
+//! | `inside`, `carry`, `relay`, `stream`, `title` | the second half |
 //! | `shell`, `execute` | which shell, and becoming it |
+//! | `motd` | what sshd does not show where it forces a command |
 //! | `variables` | what shells before have left in the environment variables |
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -30,12 +31,14 @@ mod forced;
 mod handed;
 mod inside;
 mod invocation;
+mod motd;
 mod outside;
 mod relay;
 mod shell;
 mod small_file;
 mod start;
 mod stream;
+mod title;
 mod variables;
 
 use std::convert::Infallible;

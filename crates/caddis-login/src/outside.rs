@@ -14,8 +14,8 @@ use rustix::process::getuid;
 use crate::bypass::bypasses;
 use crate::invocation::{Invocation, Wanted, wanted_by};
 use crate::start::Start;
-use crate::variables::{ENVIRONMENT, USER_AUTH, Variables, get, tidy};
-use crate::{execute, forced, handed, inside};
+use crate::variables::{ENVIRONMENT, ORIGINAL_COMMAND, USER_AUTH, Variables, get, tidy};
+use crate::{execute, forced, handed, inside, motd};
 
 /// Becomes the shell, or the helper.
 pub fn run(invocation: Invocation, mut variables: Variables) -> Result<Infallible, Error> {
@@ -27,6 +27,9 @@ pub fn run(invocation: Invocation, mut variables: Variables) -> Result<Infallibl
         true => forced::command(&variables, known.map(|account| account.home.as_os_str()))?,
         false => None,
     };
+    if invocation.forced && forced.is_none() && get(&variables, ORIGINAL_COMMAND).is_none() {
+        motd::show(&variables);
+    }
     let environment = get(&variables, ENVIRONMENT).map(OsString::from);
     tidy(&mut variables, invocation.forced, forced.is_some());
     let wanted = forced.map_or(invocation.wanted, wanted_by);

@@ -26,6 +26,7 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use crate::carry::make_directory_of;
 use crate::stream::Stream;
+use crate::title;
 
 /// How many connections there may be at a time.
 const MOST: usize = 64;
@@ -33,7 +34,7 @@ const MOST: usize = 64;
 /// How many more may wait to be accepted.
 const BACKLOG: i32 = 64;
 
-/// What the process is called, which would otherwise be the number of a descriptor.
+/// What the process is called.
 const NAME: &std::ffi::CStr = c"caddis-login";
 
 /// Starts the relay and returns where it listens: at `path`, or beside it where another session's relay does already.
@@ -131,7 +132,7 @@ impl Place {
         std::mem::forget(null);
         close_all_but(&kept)?;
         chdir("/")?;
-        rustix::thread::set_name(NAME)?;
+        let _ = title::rename(NAME);
         let address = SocketAddrUnix::new(format!("/proc/self/fd/{}", target.as_raw_fd()))?;
         let mut streams: Vec<Stream> = Vec::new();
         let mut exhausted = false;
@@ -200,7 +201,7 @@ fn socket() -> Result<OwnedFd, Errno> {
 /// Only the user may connect, whatever the directory's mode.
 fn listen_at(path: &Path) -> Result<OwnedFd, Errno> {
     let listener = socket()?;
-    let before = umask(Mode::RWXG | Mode::RWXO);
+    let before = umask(Mode::XUSR | Mode::RWXG | Mode::RWXO);
     let bound = SocketAddrUnix::new(path).and_then(|address| bind(&listener, &address));
     umask(before);
     bound?;
