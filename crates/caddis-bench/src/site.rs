@@ -145,6 +145,13 @@ impl Site {
         )
     }
 
+    /// Prepares the host for logins and starts its sshd.
+    pub fn serve_ssh(&self, prepare: &str) -> Result<()> {
+        run(&self.host, "root", &format!("set -e\n{prepare}"))?;
+        self.host.start_sshd();
+        Ok(())
+    }
+
     /// Something of the host, looked up by a shell of root's.
     pub fn look(&self, script: &str) -> String {
         self.host.sh("root", script).stdout.trim().to_owned()

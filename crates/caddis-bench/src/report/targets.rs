@@ -2,7 +2,8 @@
 
 use super::{Row, Table, Unit};
 use crate::suites::{
-    COLD_NEW, COLD_NEW_NO_LINGER, DISK_NEW, IDLE_RESIDENT, JOIN_OVER_PLAIN, REFRESH, WATCHER_SHARE,
+    COLD_NEW, COLD_NEW_NO_LINGER, DISK_NEW, IDLE_RESIDENT, JOIN_OVER_PLAIN, LOGIN_OVER_PLAIN,
+    REFRESH, WATCHER_SHARE,
 };
 use serde::Serialize;
 
@@ -68,6 +69,15 @@ pub fn check(tables: &[Table]) -> Vec<Target> {
     if let Some(row) = find(JOIN_OVER_PLAIN) {
         let limit = "≤ 1.50 ms over fork and exec".to_owned();
         targets.extend(target("a join", limit, row, 0.0015, Unit::Milliseconds));
+    }
+    for (name, what) in LOGIN_OVER_PLAIN
+        .into_iter()
+        .zip(["a login by ForceCommand", "a login by login shell"])
+    {
+        if let Some(row) = find(name) {
+            let limit = "≤ 10 ms over a plain one".to_owned();
+            targets.extend(target(what, limit, row, 0.01, Unit::Milliseconds));
+        }
     }
     for (name, what, limit, unit) in [
         (

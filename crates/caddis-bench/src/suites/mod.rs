@@ -5,6 +5,7 @@ mod changes;
 mod cold;
 mod disk;
 mod join;
+mod login;
 mod many;
 mod overhead;
 mod refresh;
@@ -13,6 +14,7 @@ mod rounds;
 pub use cold::{NEW as COLD_NEW, NEW_NO_LINGER as COLD_NEW_NO_LINGER};
 pub use disk::NEW as DISK_NEW;
 pub use join::OVER_PLAIN as JOIN_OVER_PLAIN;
+pub use login::OVER_PLAIN as LOGIN_OVER_PLAIN;
 pub use many::RESIDENT as IDLE_RESIDENT;
 pub use refresh::{REFRESH, SHARE as WATCHER_SHARE};
 
@@ -31,6 +33,8 @@ pub enum Suite {
     Cold,
     /// The same in an environment that runs already
     Join,
+    /// Logins over ssh, with Caddis and without
+    Login,
     /// 100 starts, one after the other
     InTurn,
     /// 100 starts at once
@@ -53,6 +57,7 @@ impl Suite {
         match self {
             Suite::Cold => "Start: from the command until `true` has run and its status is back",
             Suite::Join => "Join: the same in an environment that runs already",
+            Suite::Login => "Logins over ssh on the loopback interface",
             Suite::InTurn => "100 starts, one after the other",
             Suite::AtOnce => "100 starts at once",
             Suite::Disk => "Disk space of a new environment",
@@ -68,6 +73,7 @@ impl Suite {
         match self {
             Suite::Cold => cold::run(site),
             Suite::Join => join::run(site),
+            Suite::Login => login::run(site),
             Suite::InTurn => burst::in_turn(site),
             Suite::AtOnce => burst::at_once(site),
             Suite::Disk => disk::run(site),
