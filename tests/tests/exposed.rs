@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, HostChild};
-use caddis_tests::{Environments, State};
+use caddis_tests::attack::Attacker;
+use caddis_tests::{Environments, State, attack};
+
+const EXCHANGE: &str = attack!("exchange_mounted.py");
 
 const OWN: &str = "/run/user/1000";
 
@@ -69,16 +72,11 @@ fn what_a_service_makes_anew_is_seen_by_the_next_session() {
     host.policy(
         "[view]\nexpose = [\"/run/service\", \"/srv/socket\", \"/run/deep/er\", \"/run/closed\"]\n",
     );
-    let serve = |answer: &str| {
-        let program = format!(
-            "import os, socket\nfor p in '/run/service', '/srv/socket':\n if os.path.lexists(p): os.unlink(p)\n s = socket.socket(socket.AF_UNIX); s.bind(p); os.chmod(p, 0o666); s.listen(); os.set_inheritable(s.fileno(), True)\n\
-             fds = [socket.socket(fileno=n) for n in ()]\nprint('up', flush=True)\nimport sys; sys.stdin.read() or {answer:?}"
-        );
-        let mut child = host.command("root", &["python3", "-c", &program]).spawn();
-        child.line();
-        child
+    let serve = || {
+        let program = "import os, socket\nfor p in '/run/service', '/srv/socket':\n if os.path.lexists(p): os.unlink(p)\n socket.socket(socket.AF_UNIX).bind(p)";
+        host.run("root", &["python3", "-c", program]).ok();
     };
-    let first = serve("first");
+    serve();
     let _keeper = keeper(&host);
     let number = |place: &str| format!("stat -c '%d %i' {place}/run/service {place}/srv/socket");
     let same = || {
@@ -86,8 +84,7 @@ fn what_a_service_makes_anew_is_seen_by_the_next_session() {
         assert_eq!(host.inside("alice", &number("")).ok().stdout, outside);
     };
     same();
-    drop(first);
-    let _second = serve("second");
+    serve();
     same();
     // What is new, at any depth; and what the user cannot reach outside is not there inside either.
     host.sh("root", "mkdir -p /run/deep/er; touch /run/deep/er/x; mkdir -m 700 /run/closed; touch /run/closed/x").ok();
@@ -95,8 +92,6 @@ fn what_a_service_makes_anew_is_seen_by_the_next_session() {
     host.inside_root("alice", "ls /run/closed")
         .fails()
         .says("Permission denied");
-    // A session goes on without what cannot be exposed, and says so.
-    host.inside_root("alice", "mkdir -p /run/deep2").ok();
 }
 
 /// What container root may have made of the names when the host has something new there.
@@ -167,26 +162,35 @@ fn no_name_of_container_roots_leads_to_the_host() {
 
 /// In a mount namespace of one's own in which nothing is mounted there, the names of mount points can be changed.
 #[test]
-fn mount_points_that_were_exchanged_uncover_nothing() {
-    let host = attacked();
-    host.sh("root", "mkdir -p /srv/hidden /srv/exposed /srv/passed; echo secret > /srv/hidden/file; touch /srv/exposed/first")
-        .ok();
-    host.policy("[view]\nhidden = [\"/srv/hidden\"]\nexpose = [\"/srv/exposed\"]\n");
-    let _keeper = keeper(&host);
-    assert_eq!(seen(&host, "/srv/exposed"), "first\n");
-    let exchange = "unshare -Urm sh -c 'umount -l /srv/exposed /srv/hidden 2>/dev/null; cd /srv; mv exposed former; mv hidden exposed'; ls /srv";
-    host.inside_root("alice", exchange);
-    host.sh(
-        "root",
-        "mv /srv/exposed /srv/before; mkdir /srv/exposed; touch /srv/exposed/second",
-    )
-    .ok();
-    let before = everything(&host);
-    let session = host
-        .inside("alice", "cd /srv; cat */file; ls -A *")
-        .exits(0);
-    assert!(!session.stdout.contains("secret"), "{session}");
-    assert_eq!(everything(&host), before);
+fn a_name_that_was_given_to_another_mount_uncovers_nothing() {
+    for other in ["hidden", "memory", "passed"] {
+        let host = Host::builder()
+            .memory("/srv/passed", "size=16m,mode=1777")
+            .start()
+            .unwrap();
+        let make = "cd /srv; mkdir -p hidden memory exposed; echo secret | tee hidden/file memory/file; touch exposed/first passed/there";
+        host.sh("root", make).ok();
+        host.policy(
+            "[view]\nhidden = [\"/srv/hidden\"]\nmemory = [\"/srv/memory\"]\nexpose = [\"/srv/exposed\"]\n",
+        );
+        let _keeper = keeper(&host);
+        assert_eq!(seen(&host, "/srv/exposed"), "first\n");
+        let words = ["srv/exposed", &format!("srv/{other}")];
+        let found = Attacker::Root("alice").run(&host, EXCHANGE, &words);
+        assert!(found.result("exchange").starts_with("done"), "{other}");
+        // The control: the former one has another name.
+        let mounts = "cut -d ' ' -f 5 /proc/self/mountinfo";
+        let mounts = host.inside("alice", mounts).stdout;
+        let kept = |at: &str| at == "/srv/exposed.kept";
+        assert!(mounts.lines().any(kept), "{other}: {mounts}");
+        let anew = "cd /srv; mv exposed before; mkdir exposed; touch exposed/second";
+        host.sh("root", anew).ok();
+        let before = host.sh("root", "find /srv | sort").ok().stdout + &host.mounts();
+        let session = host.inside("alice", "cd /srv; cat */file; ls -A *");
+        assert!(!session.stdout.contains("secret"), "{session}");
+        let after = host.sh("root", "find /srv | sort").ok().stdout + &host.mounts();
+        assert_eq!(after, before, "{other}");
+    }
 }
 
 /// Names change while they are looked up.

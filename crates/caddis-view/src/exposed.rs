@@ -92,6 +92,9 @@ fn changed(
         Ok(there.collect::<Vec<_>>())
     });
     let there = there.doing("look at", failed)?;
+    if there.is_empty() {
+        return Ok(Vec::new());
+    }
     let root = format!("/proc/{}/root", instance.pid.as_raw_nonzero());
     let root = match openat(CWD, root, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
         // It was the instance's if that still lives; else there is nothing to do.
