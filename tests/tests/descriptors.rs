@@ -1,7 +1,7 @@
 //! What Caddis's own processes hold open: as little as they need, and nothing that would lead out of an environment.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use caddis_lab::Host;
+use caddis_lab::{Host, eventually};
 use caddis_tests::attack::{DIRECTORY, install};
 use caddis_tests::{Environments, State};
 use std::collections::BTreeSet;
@@ -20,7 +20,6 @@ fn descriptors(host: &Host, pid: u32) -> Vec<String> {
 /// `/proc`; and the overlay and its guard, by which root refreshes them. None leads to more than its user may see.
 fn process_1_holds_nothing_else(host: &Host) {
     let process_1 = host.first_process(1000, "default").unwrap();
-    let held = descriptors(host, process_1);
     let expected = [
         "anon_inode:[eventpoll] ",
         "anon_inode:[signalfd] ",
@@ -31,6 +30,11 @@ fn process_1_holds_nothing_else(host: &Host) {
         "user:[",
         "/proc directory 0:0 proc",
     ];
+    // It has said that the view stands a moment before it lets go of whom it has said so to.
+    eventually("process 1 has as many descriptors as it should", || {
+        descriptors(host, process_1).len() == 3 + 2 + expected.len()
+    });
+    let held = descriptors(host, process_1);
     let (null, others): (Vec<&String>, Vec<&String>) = held
         .iter()
         .partition(|line| line.contains("/null character special file 1:3 "));

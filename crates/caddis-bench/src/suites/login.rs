@@ -23,6 +23,7 @@ ForceCommand costs one shell more: sshd has the user's shell start the command."
 
 /// Keys, the three accounts, and the server.
 const PREPARE: &str = r#"
+mkdir -p -m 755 /run/sshd
 usermod --shell /usr/local/bin/caddis-login carol
 groupadd --force landing && usermod --append --groups landing alice
 ssh-keygen -q -t ed25519 -N '' -f /opt/bench/key && chown alice /opt/bench/key
@@ -30,6 +31,7 @@ for user in alice bob carol; do
     install -d -o $user -g $user -m 700 /home/$user/.ssh
     install -o $user -g $user -m 600 /opt/bench/key.pub /home/$user/.ssh/authorized_keys
     touch /home/$user/.hushlogin
+    echo exit >/home/$user/.bash_profile
 done
 printf '%s\n' 'Host *' 'IdentityFile /opt/bench/key' 'StrictHostKeyChecking no' 'UserKnownHostsFile /dev/null' \
     'LogLevel ERROR' >/opt/bench/ssh_config
@@ -49,7 +51,6 @@ impl Login {
         let place = format!("{}@localhost", self.user);
         let mut words = vec!["/usr/bin/ssh", "-F", "/opt/bench/ssh_config"];
         match self.shell {
-            // Its input ends at once, and with it the shell.
             true => words.extend(["-tt", &place]),
             false => words.extend([&place, "true"]),
         }
