@@ -128,6 +128,8 @@ fn over_ssh_nothing_is_different_but_the_place() {
     let host = Host::start().unwrap();
     host.start_sshd();
     let (plain, ours) = (ssh(&host, 22), forcing_sshd(&host));
+    // bash on the host then goes on beside the forced command, which is no longer the first shell's only one.
+    host.write("/home/alice/.bashrc", "trap : EXIT\nREAD=yes\n", 0o644);
     let tidy = |output: Output| {
         let own = ["CADDIS_ENV=", "debian_chroot=", "SSH_C", "SSH_USER_AUTH="];
         let mut lines: Vec<String> = output.stdout.lines().map(str::to_owned).collect();
@@ -137,7 +139,7 @@ fn over_ssh_nothing_is_different_but_the_place() {
     };
     let told = |ssh: &str| {
         [
-            format!("{ssh} 'echo a; >&2 echo b; env; exit 7'"),
+            format!("{ssh} 'echo a $READ; >&2 echo b; env; exit 7'"),
             // The message of the day is among what this shows, once.
             format!("echo 'echo $0 $- $SHLVL' | {ssh}"),
         ]

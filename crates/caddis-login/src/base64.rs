@@ -2,10 +2,11 @@
 
 /// The bytes that a word stands for.
 pub fn decode(word: &[u8]) -> Option<Vec<u8>> {
-    let digits = word.strip_suffix(b"==").or_else(|| word.strip_suffix(b"="));
-    let padding = word.len() - digits.map_or(word.len(), <[u8]>::len);
-    let digits = digits.unwrap_or(word);
-    if !word.len().is_multiple_of(4) || digits.len() % 4 == 1 || (padding + digits.len()) % 4 != 0 {
+    let digits = word
+        .strip_suffix(b"==")
+        .or_else(|| word.strip_suffix(b"="))
+        .unwrap_or(word);
+    if !word.len().is_multiple_of(4) || digits.len() % 4 == 1 {
         return None;
     }
     let mut bytes = Vec::with_capacity(word.len() / 4 * 3);
