@@ -2,8 +2,17 @@
 //! it has no command of its own to force, so where it runs this program that is left to do here. The rules are OpenSSH's
 //! (sshd(8); `auth-options.c`, `auth2-pubkeyfile.c`).
 
-use crate::base64;
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+
 use crate::certificate::Certificate;
+
+/// Bits that are left over at the end do not count: better a key too many that is known again than one too few.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
 
 /// A key by which the user has proved who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,16 +147,17 @@ fn dequote(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     }
 }
 
-/// The key that a text begins with: the name of its type, which its bytes repeat, and base64.
+/// The key that a text begins with: the name of its type, and base64. The bytes begin with such a name, too, and it need
+/// not be the same: sshd takes `rsa-sha2-512` before a key that calls itself `ssh-rsa`.
 fn key(text: &[u8]) -> Option<Vec<u8>> {
     let mut words = text
         .split(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
         .filter(|word| !word.is_empty());
-    let (kind, blob) = (words.next()?, base64::decode(words.next()?)?);
-    let length = u32::try_from(kind.len()).ok()?.to_be_bytes();
-    blob.strip_prefix(&length)?
-        .starts_with(kind)
-        .then_some(blob)
+    let (_, blob) = (words.next()?, BASE64.decode(words.next()?).ok()?);
+    let (length, rest) = blob.split_first_chunk()?;
+    let name = rest.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    let is_name = !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
+    is_name.then_some(blob)
 }
 
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -168,7 +178,7 @@ mod tests {
     fn text(blob: &[u8]) -> String {
         let end = 4 + usize::from(blob[3]);
         let kind = std::str::from_utf8(&blob[4..end]).unwrap();
-        format!("{kind} {}", base64::encode(blob))
+        format!("{kind} {}", BASE64.encode(blob))
     }
 
     fn used(blob: &[u8]) -> Key {
@@ -218,6 +228,13 @@ mod tests {
             command(&mine, &format!("command=\"x\"\t{own}\r\n")).as_deref(),
             Some("x")
         );
+    }
+
+    #[test]
+    fn a_type_has_more_than_one_name() {
+        let mine = [string(b"ssh-rsa"), string(b"mine")].concat();
+        let line = text(&mine).replace("ssh-rsa ", "command=\"id\" rsa-sha2-512 ");
+        assert_eq!(command(&mine, &line).as_deref(), Some("id"));
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `invocation` | how it was called → what is wanted |
 //! | `start` | what is to be started in the end, also as words from the one half to the other |
-//! | `authorized_keys`, `certificate`, `base64` | what a key's owner has said is to run with it |
+//! | `authorized_keys`, `certificate` | what a key's owner has said is to run with it |
 //! | `outside`, `bypass`, `forced`, `handed` | the first half |
 //! | `inside`, `carry`, `relay`, `stream`, `title` | the second half |
 //! | `shell`, `execute` | which shell, and becoming it |
@@ -22,7 +22,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod authorized_keys;
-mod base64;
 mod bypass;
 mod carry;
 mod certificate;
