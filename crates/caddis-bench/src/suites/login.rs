@@ -84,6 +84,8 @@ pub fn run(site: &mut Site) -> Result<Table> {
         }
         site.runner(Who::Alice).time(login.command())
     })?;
+    let stop = ["/usr/local/bin/caddis", "admin", "stop", "--all"].map(Into::into);
+    site.runner(Who::Root).time(stop.into())?;
     site.clean()?;
     let over = |index: usize, plain: usize| -> Vec<f64> {
         let pairs = series[index].iter().zip(&series[plain]);
