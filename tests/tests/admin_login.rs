@@ -160,12 +160,12 @@ fn the_running_sshd_is_told() {
         .shows("was not told");
     login(&host, &["enable"])
         .ok()
-        .shows("reads its configuration again");
+        .shows("sshd has read its configuration again");
     sshd.until("Received SIGHUP; restarting");
     ready(&host, &mut sshd);
     login(&host, &["disable"])
         .ok()
-        .shows("reads its configuration again");
+        .shows("sshd has read its configuration again");
     sshd.until("Received SIGHUP; restarting");
     ready(&host, &mut sshd);
 }
@@ -459,7 +459,7 @@ fn a_broken_configuration_is_no_reason_to_stay_on() {
     host.sh("root", &format!("rm {EARLIER}")).ok();
     login(&host, &["disable"])
         .ok()
-        .shows("reads its configuration again");
+        .shows("sshd has read its configuration again");
     // It has lived through all of it.
     sshd.until("Received SIGHUP; restarting");
     ready(&host, &mut sshd);

@@ -3,13 +3,17 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use caddis_client::user::account::number;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::time::Timespec;
 
 use super::sshd::{SSHD, View, settings};
 use crate::error::Error;
@@ -17,10 +21,8 @@ use crate::error::Error;
 /// Who was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
-    /// systemd's service.
-    Service(&'static str),
-    /// The server itself.
-    Server(Pid),
+    /// The server.
+    Server,
     /// No server is known to run; with a socket of systemd's, each connection starts its own.
     Nobody,
 }
@@ -28,14 +30,7 @@ pub enum Told {
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Service(unit) => write!(f, "{unit} has read its configuration again."),
-            Self::Server(pid) => {
-                write!(
-                    f,
-                    "sshd (process {}) reads its configuration again.",
-                    pid.as_raw_nonzero()
-                )
-            }
+            Self::Server => write!(f, "sshd has read its configuration again."),
             Self::Nobody => write!(
                 f,
                 "No running sshd was found: the next one to start reads it."
@@ -43,6 +38,9 @@ impl fmt::Display for Told {
         }
     }
 }
+
+/// For sshd to listen again, which takes it milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// systemd is what runs the services, if this is there; see sd_booted(3).
 const BOOTED_WITH_SYSTEMD: &str = "/run/systemd/system";
@@ -56,7 +54,7 @@ pub fn reload() -> Result<Told, Error> {
         for unit in UNITS {
             if systemctl(&["is-active", "--quiet", unit])? {
                 return match systemctl(&["reload", unit])? {
-                    true => Ok(Told::Service(unit)),
+                    true => Ok(Told::Server),
                     false => Err(
                         failed(format!("systemctl reload {unit} failed")).hint(format!(
                             "`systemctl status {unit}` says why; then `systemctl reload {unit}`"
@@ -115,7 +113,44 @@ fn hang_up(pid_file: &str) -> Result<Told, Error> {
         );
         return Err(failed(reason).hint("restart sshd as it was started"));
     }
+    let before = written(pid_file);
     pidfd_send_signal(&process, Signal::HUP)
         .map_err(|errno| failed(io::Error::from(errno).to_string()))?;
-    Ok(Told::Server(pid))
+    wait_until_back(&process, pid_file, before)
+}
+
+/// Which file it is, and when it was written.
+fn written(path: &str) -> Option<(u64, i64, i64)> {
+    let file = fs::metadata(path).ok()?;
+    Some((file.ino(), file.mtime(), file.mtime_nsec()))
+}
+
+/// For a moment nobody listens: sshd executes itself, and takes its pid file away until it listens again
+/// (`sighup_restart` in its `sshd.c`).
+fn wait_until_back(
+    process: &OwnedFd,
+    pid_file: &str,
+    before: Option<(u64, i64, i64)>,
+) -> Result<Told, Error> {
+    let moment = Timespec {
+        tv_sec: 0,
+        tv_nsec: 10_000_000,
+    };
+    let since = Instant::now();
+    while written(pid_file).is_none_or(|now| Some(now) == before) {
+        let mut ended = [PollFd::new(process, PollFlags::IN)];
+        if poll(&mut ended, Some(&moment)).is_ok_and(|count| count > 0) {
+            return Err(Error::failed("reload sshd: it has ended")
+                .hint("start it again at once; its own log says what it did not like"));
+        }
+        if since.elapsed() > PATIENCE {
+            return Err(Error::failed(
+                "reload sshd: it has been told, and is not back after ten seconds",
+            )
+            .hint(format!(
+                "see whether it listens (`ss -ltn`); it writes {pid_file} when it does"
+            )));
+        }
+    }
+    Ok(Told::Server)
 }
