@@ -1,6 +1,7 @@
 //! Services of a host that a test starts when it needs them.
 
 use crate::HostChild;
+use crate::eventually;
 use crate::host::Host;
 
 impl Host {
@@ -30,8 +31,57 @@ impl Host {
 
     /// Starts sshd with the host's own keys; it is there when this returns.
     pub fn start_sshd(&self) {
-        // sshd binds before it becomes a daemon, so its first process ends when connections are accepted.
-        self.sh("root", "mkdir -p -m 755 /run/sshd && /usr/sbin/sshd")
-            .ok();
+        self.start_sshd_with("");
+    }
+
+    /// The same with further lines of configuration. sshd takes the first word on a matter, and that is theirs.
+    pub fn start_sshd_with(&self, lines: &str) {
+        self.write("/etc/ssh/sshd_config.d/10-lab.conf", lines, 0o644);
+        // Logins are noted where there is a file to note them in; on other machines systemd makes it.
+        self.sh(
+            "root",
+            "mkdir -p -m 755 /run/sshd && install -g utmp -m 664 /dev/null /run/utmp && /usr/sbin/sshd",
+        )
+        .ok();
+        // Written when it listens.
+        eventually("sshd listens", || self.exists("/run/sshd.pid"));
+    }
+
+    /// Starts cron, which runs the users' `@reboot` lines at once.
+    pub fn start_cron(&self) {
+        self.sh("root", "cron").ok();
+    }
+
+    /// Starts a Kerberos realm of the host's own, with alice's and carol's passwords and the host's keytab.
+    pub fn start_kerberos(&self) {
+        self.write(
+            "/etc/krb5.conf",
+            "[libdefaults]\n default_realm = LAB\n dns_lookup_kdc = false\n dns_lookup_realm = false\n \
+             dns_canonicalize_hostname = false\n rdns = false\n forwardable = true\n\
+             [realms]\n LAB = {\n  kdc = 127.0.0.1\n }\n\
+             [domain_realm]\n localhost = LAB\n",
+            0o644,
+        );
+        // krb5kdc binds before it becomes a daemon.
+        self.sh(
+            "root",
+            "set -e; kdb5_util create -s -r LAB -P master; \
+             for user in alice bob carol; do kadmin.local -q \"addprinc -pw $user $user\"; done; \
+             kadmin.local -q 'addprinc -randkey host/localhost'; kadmin.local -q 'ktadd host/localhost'; krb5kdc",
+        )
+        .ok();
+    }
+
+    /// Starts an X server as this user, whose display `:7` is from here on; it lives as long as what is returned.
+    pub fn start_x_server(&self, user: &str) -> HostChild {
+        self.sh("root", "install -d -m 1777 /tmp/.X11-unix").ok();
+        let mut server = self.spawn(
+            user,
+            "xauth add :7 . $(mcookie) && exec Xvfb :7 -displayfd 1 -screen 0 640x480x24 -nolisten tcp \
+             -auth ~/.Xauthority",
+        );
+        // Said when clients can connect.
+        assert_eq!(server.line(), "7");
+        server
     }
 }

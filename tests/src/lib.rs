@@ -11,14 +11,18 @@ pub mod revert;
 
 mod install;
 mod script;
+mod ssh;
 mod state;
+mod terminal;
 mod told;
 mod trial;
 mod untouched;
 
 pub use install::make;
 pub use script::strict;
+pub use ssh::{Ssh, Way};
 pub use state::State;
+pub use terminal::in_foreground;
 pub use told::{NothingLeft, Told};
 pub use trial::interrupted_try;
 pub use untouched::Untouched;

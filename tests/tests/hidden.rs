@@ -11,9 +11,8 @@ fn homes_temporary_files_and_run_time_files_of_others_do_not_show() {
     host.sh("root", "for place in /tmp /var/tmp /dev/shm /run; do echo x > $place/others; chmod 666 $place/others; done").ok();
     host.inside("bob", "touch /tmp/bobs /var/tmp/bobs /dev/shm/bobs")
         .ok();
-    let shown = "cd /; for place in home tmp var/tmp dev/shm run run/user run/lock; do echo $place: $(ls -A $place); done";
-    let expected =
-        "home: alice\ntmp:\nvar/tmp:\ndev/shm:\nrun: caddis lock user\nrun/user:\nrun/lock:\n";
+    let shown = "cd /; for place in home tmp var/tmp dev/shm run run/user run/lock run/screen; do echo $place: $(ls -A $place); done";
+    let expected = "home: alice\ntmp:\nvar/tmp:\ndev/shm:\nrun: caddis lock screen user\nrun/user:\nrun/lock:\nrun/screen:\n";
     for attacker in ALICE_INSIDE {
         let seen = attacker.command(&host, &["sh", "-c", shown]).run().ok();
         assert_eq!(seen.stdout, expected);

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, Pty, eventually};
-use caddis_tests::State;
+use caddis_tests::{State, in_foreground};
 
 /// A shell of the host on a terminal, as a person has it who then types `caddis`.
 fn outer(host: &Host, user: &str) -> Pty {
@@ -28,13 +28,6 @@ fn ask(pty: &mut Pty, line: &str) -> String {
     pty.expect(&format!("{line}\r\n"));
     let shown = pty.expect("outer$ ");
     shown.trim_end_matches("outer$ ").replace('\r', "")
-}
-
-fn in_foreground(host: &Host, name: &str) {
-    eventually("it is in the foreground", || {
-        let stat = host.sh("root", &format!("ps -o stat= -C {name}"));
-        stat.text().contains('+')
-    });
 }
 
 #[test]

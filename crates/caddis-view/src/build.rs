@@ -282,6 +282,8 @@ impl Builder<'_> {
     fn run(&mut self) -> Result<()> {
         self.memory.directory("run", 0o755)?;
         self.memory.directory("run/lock", 0o1777)?;
+        // screen cannot make it as the user, and nothing makes it inside as systemd-tmpfiles does on a host.
+        self.memory.directory("run/screen", 0o1777)?;
         self.memory.directory("run/user", 0o755)?;
         self.memory.directory("run/caddis", 0o755)?;
         // sudo keeps the variables that say where one is: `caddis root` asks for the first one, Debian's

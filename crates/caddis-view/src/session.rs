@@ -27,8 +27,10 @@ use std::os::fd::{AsFd, OwnedFd};
 /// How a session ended.
 #[derive(Debug)]
 pub enum Ended {
-    /// The command ran; this is its exit status, or 128 and the number of the signal that ended it.
+    /// The command ran; this is its exit status.
     Command(u8),
+    /// The command ran, and this signal ended it.
+    Killed(i32),
     /// It could not be executed: 126 or 127, and why.
     NotExecuted(u8, Error),
     /// The instance was gone before the command could start; nothing has run. Start again.
@@ -110,9 +112,9 @@ pub fn run(
     if let Some(failure) = failure(&last_words(&reader, &child, &signals)?) {
         return failed(failure);
     }
-    let status = wait_for(pid, &child, &signals, &mut terminal)?;
+    let ended = wait_for(pid, &child, &signals, &mut terminal)?;
     terminal.restore();
-    Ok(Ended::Command(status))
+    Ok(ended)
 }
 
 /// How far the child has come.
@@ -214,7 +216,12 @@ fn leave_pid_namespace() -> Result<()> {
 }
 
 /// Waits for the command to end, and meanwhile does what a shell expects of the process it started.
-fn wait_for(pid: Pid, child: &OwnedFd, signals: &OwnedFd, terminal: &mut Terminal) -> Result<u8> {
+fn wait_for(
+    pid: Pid,
+    child: &OwnedFd,
+    signals: &OwnedFd,
+    terminal: &mut Terminal,
+) -> Result<Ended> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
     loop {
         match waitid(WaitId::PidFd(child.as_fd()), options) {
@@ -228,7 +235,7 @@ fn wait_for(pid: Pid, child: &OwnedFd, signals: &OwnedFd, terminal: &mut Termina
                     Err(errno) => return Err(errno).doing("ptrace", || "the command"),
                 }
             }
-            Ok(Some(status)) => return Ok(exit_status(&status)),
+            Ok(Some(status)) => return Ok(ended(&status)),
             Ok(None) | Err(Errno::INTR) => {
                 let mut ready = [PollFd::new(signals, PollFlags::IN)];
                 match poll(&mut ready, None) {
@@ -244,12 +251,14 @@ fn wait_for(pid: Pid, child: &OwnedFd, signals: &OwnedFd, terminal: &mut Termina
     }
 }
 
-fn exit_status(status: &WaitIdStatus) -> u8 {
-    let code = match (status.exit_status(), status.terminating_signal()) {
-        (Some(code), _) => code,
-        (None, signal) => 128 + signal.unwrap_or(0),
-    };
-    u8::try_from(code & 0xff).unwrap_or(u8::MAX)
+fn ended(status: &WaitIdStatus) -> Ended {
+    match (status.exit_status(), status.terminating_signal()) {
+        (None, Some(signal)) => Ended::Killed(signal),
+        (code, _) => Ended::Command(
+            code.and_then(|code| u8::try_from(code).ok())
+                .unwrap_or(u8::MAX),
+        ),
+    }
 }
 
 /// Signals of other processes go on to the command; those of the terminal have reached it already,

@@ -13,7 +13,7 @@ use crate::verbs::trial;
 use crate::{log, login, output, processes};
 use caddis_changes::renew::Renewal;
 use caddis_policy::{EnvName, Policy};
-use caddis_sys::Signals;
+use caddis_sys::{Signals, default_actions, empty_mask, pidfd_send_signal, set_mask};
 use caddis_view::exposed;
 use caddis_view::instance::REMOVED;
 use caddis_view::packages::{self, Due};
@@ -21,6 +21,7 @@ use caddis_view::session::run as run_session;
 use caddis_view::store::{Environments, missing};
 use caddis_view::{Command, Ended, Entrance, Error, Identity, Instance, Runtime, Start};
 use rustix::io::Errno;
+use rustix::process::{PidfdFlags, Resource, Rlimit, getpid, pidfd_open, setrlimit};
 use std::ffi::{CString, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
@@ -105,6 +106,12 @@ pub(crate) fn run(
         };
         match run_session(entrance, &identity, &policy.root, &mut command, note)? {
             Ended::Command(status) => return Ok(status),
+            Ended::Killed(signal) => {
+                if session.login {
+                    end_likewise(signal);
+                }
+                return Ok(u8::try_from(128 + signal).unwrap_or(u8::MAX));
+            }
             Ended::NotExecuted(status, error) => {
                 output::error(&match session.login {
                     true => login::advise(error, policy.login.host),
@@ -127,6 +134,22 @@ pub(crate) fn run(
         format!("the environment \"{name}\""),
         reason,
     ))
+}
+
+/// Ends this process by the signal that has ended the command. Whoever started a login's shell asks how it ended: sshd
+/// tells its client of a signal. What fails here leaves the status that a shell would give.
+fn end_likewise(signal: i32) {
+    // It is the command's core that is of interest.
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = setrlimit(Resource::Core, none);
+    default_actions(&[signal]);
+    if let Ok(own) = pidfd_open(getpid(), PidfdFlags::empty()) {
+        let _ = pidfd_send_signal(own, signal);
+    }
+    let _ = set_mask(empty_mask());
 }
 
 /// Makes the environment if there is none, and reads its settings.
