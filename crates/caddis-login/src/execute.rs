@@ -50,6 +50,11 @@ pub fn here(invocation: Invocation, mut variables: Variables) -> Result<Infallib
             account.map(|account| account.shell.into()),
             variables,
         ),
+        Wanted::Manage(string) => start(
+            Start::command(string),
+            account.map(|account| account.shell.into()),
+            variables,
+        ),
         // These never get here.
         Wanted::Help | Wanted::Version => Err(Error::usage("there is nothing to start")),
     }

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use crate::manage;
 use crate::start::Start;
 use crate::variables::{self, ORIGINAL_COMMAND, Variables};
 
@@ -16,6 +17,8 @@ pub enum Wanted {
     Environment(Start),
     /// The plain host.
     Host(Start),
+    /// The command line of Caddis, on the host: to look after environments.
+    Manage(OsString),
     /// `--help`
     Help,
     /// `--version`
@@ -54,7 +57,7 @@ impl Invocation {
             [option, string] if option == "-c" && own(string) == Some(Own::Alone) => {
                 without_arguments(variables)
             }
-            [option, string] if option == "-c" && own(string).is_some() => {
+            [option, string] if option == "-c" && is_addressed(string) => {
                 asked(wanted_by(string.clone()))
             }
             arguments => asked(Wanted::Environment(Start::Shell {
@@ -89,10 +92,18 @@ pub fn wanted_by(string: OsString) -> Wanted {
         Some(Own::Host(rest)) => return Wanted::Host(Start::command(rest)),
         None => {}
     }
+    if manage::arguments(&string).is_some() {
+        return Wanted::Manage(string);
+    }
     Wanted::Environment(match sftp(string.as_bytes()) {
         Some(arguments) => Start::Sftp { arguments },
         None => Start::command(string),
     })
+}
+
+/// Whether a command string is for Caddis, not for a shell.
+fn is_addressed(string: &OsStr) -> bool {
+    own(string).is_some() || manage::arguments(string).is_some()
 }
 
 /// A command string that is addressed to this program.

@@ -13,7 +13,7 @@
 //! | `invocation` | how it was called → what is wanted |
 //! | `start` | what is to be started in the end, also as words from the one half to the other |
 //! | `authorized_keys`, `certificate` | what a key's owner has said is to run with it |
-//! | `outside`, `bypass`, `forced`, `handed` | the first half |
+//! | `outside`, `bypass`, `forced`, `handed`, `manage` | the first half |
 //! | `inside`, `carry`, `relay`, `stream`, `title` | the second half |
 //! | `shell`, `execute` | which shell, and becoming it |
 //! | `motd` | what sshd does not show where it forces a command |
@@ -30,6 +30,7 @@ mod forced;
 mod handed;
 mod inside;
 mod invocation;
+mod manage;
 mod motd;
 mod outside;
 mod relay;

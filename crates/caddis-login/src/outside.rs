@@ -15,7 +15,7 @@ use crate::bypass::bypasses;
 use crate::invocation::{Invocation, Wanted, wanted_by};
 use crate::start::Start;
 use crate::variables::{ENVIRONMENT, ORIGINAL_COMMAND, USER_AUTH, Variables, get, tidy};
-use crate::{execute, forced, handed, inside, motd};
+use crate::{execute, forced, handed, inside, manage, motd};
 
 /// Becomes the shell, or the helper.
 pub fn run(invocation: Invocation, mut variables: Variables) -> Result<Infallible, Error> {
@@ -38,6 +38,10 @@ pub fn run(invocation: Invocation, mut variables: Variables) -> Result<Infallibl
             on_host(start, known, &policy, variables)
         }
         Wanted::Host(start) if policy.login.host => on_host(start, known, &policy, variables),
+        Wanted::Manage(string) if bypasses(&policy) => {
+            on_host(Start::command(string), known, &policy, variables)
+        }
+        Wanted::Manage(string) => manage::start(&string, variables),
         Wanted::Host(_) => Err(Error::failed(
             "log in to the plain host: the administrator does not allow it (policy: login.host)",
         )

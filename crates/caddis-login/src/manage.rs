@@ -1,0 +1,124 @@
+//! `ssh HOST caddis status`: looking after one's environments, for which one has to be outside. Without it, nobody whose
+//! logins land inside could ever give up what keeps an environment from starting.
+//!
+//! Only what a shell would not change is understood, so that nobody is surprised, and only commands that start no program
+//! of the user's on the host.
+
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use caddis_client::error::Error;
+
+use crate::variables::Variables;
+
+/// The command line.
+const CADDIS: &str = "caddis";
+
+/// Those of its commands that are of use outside only. What runs something (`run`, `root`) is as good inside.
+const COMMANDS: [&str; 10] = [
+    "config", "diff", "doctor", "list", "new", "ps", "remove", "revert", "status", "stop",
+];
+
+/// Where it is installed; set when the program is built.
+const BINDIR: &str = match option_env!("CADDIS_BINDIR") {
+    Some(directory) => directory,
+    None => "/usr/local/bin",
+};
+
+/// What decides which programs are started to show a long answer.
+const OF_PAGERS: [&str; 4] = ["PAGER", "CADDIS_PAGER", "LESSOPEN", "LESSCLOSE"];
+
+/// The arguments, if this is one of those commands and a shell would read the same words.
+pub fn arguments(string: &OsStr) -> Option<Vec<OsString>> {
+    let string = string.as_bytes();
+    if !string.iter().all(|byte| is_plain(*byte)) {
+        return None;
+    }
+    let mut words = string
+        .split(|byte| *byte == b' ')
+        .filter(|word| !word.is_empty());
+    if words.next()? != CADDIS.as_bytes() {
+        return None;
+    }
+    let words: Vec<OsString> = words
+        .map(|word| OsStr::from_bytes(word).to_owned())
+        .collect();
+    let command = words.first()?;
+    COMMANDS
+        .into_iter()
+        .any(|known| command == known)
+        .then_some(words)
+}
+
+/// What means nothing to any shell, wherever it stands in a word; and the space between.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b" _-./,:@+%=".contains(&byte)
+}
+
+/// Becomes the command line.
+pub fn start(string: &OsStr, mut variables: Variables) -> Result<Infallible, Error> {
+    variables.retain(|(name, _)| OF_PAGERS.into_iter().all(|one| name != one));
+    // Most pagers start a shell when they are asked to.
+    variables.push(("PAGER".into(), "cat".into()));
+    let program = Path::new(BINDIR).join(CADDIS);
+    let reason = Command::new(&program)
+        .args(arguments(string).unwrap_or_default())
+        .env_clear()
+        .envs(variables)
+        .exec();
+    Err(Error::io("execute", program.display(), reason)
+        .hint("is Caddis installed completely? `caddis doctor` looks"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(string: &str) -> Option<String> {
+        let words = arguments(OsStr::new(string))?;
+        let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
+        Some(words.join("|"))
+    }
+
+    #[test]
+    fn what_looks_after_environments_is_understood() {
+        for (string, words) in [
+            ("caddis status", "status"),
+            ("caddis  revert /etc/a.b  -e x ", "revert|/etc/a.b|-e|x"),
+            ("caddis config default=@last", "config|default=@last"),
+            ("caddis remove --yes old", "remove|--yes|old"),
+        ] {
+            assert_eq!(read(string).as_deref(), Some(words), "{string}");
+        }
+    }
+
+    #[test]
+    fn what_a_shell_would_change_or_run_is_the_shells() {
+        for string in [
+            "",
+            "caddis",
+            "caddis run id",
+            "caddis root id",
+            "caddis enter",
+            "caddis try x",
+            "caddis admin list",
+            "caddis-login",
+            "caddis status; id",
+            "caddis status | cat",
+            "caddis revert ~/x",
+            "caddis revert '/a b'",
+            "caddis status\nid",
+            "caddis status\tx",
+            "caddis status $(id)",
+            "FOO=bar caddis status",
+            "/usr/local/bin/caddis status",
+            " caddis-x status",
+        ] {
+            assert_eq!(read(string), None, "{string:?}");
+        }
+    }
+}
