@@ -106,7 +106,8 @@ fn a_limit_of_zero_is_told_of_or_does_no_harm() {
                                 .told()
                                 .says("cannot execute true: Resource temporarily unavailable");
                         }
-                        ("FSIZE", "0:0") if !join => {
+                        // What is noted of a session, of the first one and of others.
+                        ("FSIZE", "0:0") => {
                             output.exits(125).told().says("File too large");
                         }
                         _ => assert_eq!(output.ok().stderr, ""),

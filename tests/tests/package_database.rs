@@ -32,7 +32,7 @@ fn what_the_administrator_installs_upgrades_removes_and_purges_is_in_the_users_d
         );
         healthy(&host);
         assert_eq!(told(&host), "", "{when:?}");
-        let look = "dpkg-divert --list '*lab-tool'; dpkg-statoverride --list; dpkg --print-foreign-architectures; \
+        let look = "dpkg-divert --list '*lab-tool'; dpkg-statoverride --list /usr/x; dpkg --print-foreign-architectures; \
                     grep -c /usr/share/p /var/lib/dpkg/triggers/File; cat /var/lib/dpkg/triggers/p-trigger; apt-mark showauto | grep -x hello; \
                     cat /usr/share/p/version; dpkg -L p | grep third; dpkg -V p";
         let expected = "local diversion of /usr/bin/lab-tool to /usr/bin/lab-tool.distrib\nroot games 4755 /usr/x\ni386\n1\n\

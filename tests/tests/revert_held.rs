@@ -41,6 +41,21 @@ fn files_that_processes_hold() {
     assert_eq!(scene.revert("--all").ok().stdout, "");
 }
 
+/// A file of two names is one file: that nobody holds it by one of them says nothing of the other.
+#[test]
+fn a_file_of_two_names_that_is_held_by_one() {
+    for held in ["file", "two"] {
+        let scene = Scene::new(true);
+        scene.change("ln file two");
+        let script = format!("exec 3< /opt/d/{held}; echo ready; read -r end");
+        let mut holder = scene.host.session("alice", &script);
+        assert_eq!(holder.line(), "ready");
+        scene.change("echo mine > file");
+        scene.revert("--all --yes").ok();
+        scene.is_the_base(held);
+    }
+}
+
 /// What the kernel cannot forget as long as a process holds it is a copy of the base's for everybody else, which
 /// follows the base and is no change.
 #[test]

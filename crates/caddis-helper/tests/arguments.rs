@@ -238,12 +238,12 @@ fn verb() -> impl Strategy<Value = (Verb, bool)> {
         1 => Just(Verb::Check),
         1 => Just(Verb::Which),
         1 => (name(), any::<bool>()).prop_map(|(name, status)| Verb::Packages { name, status }),
-        1 => name().prop_map(|name| Verb::Stop { name: Some(name) }),
+        1 => option::of(name()).prop_map(|name| Verb::Stop { name }),
     ];
     let everybodys = prop_oneof![
         Just(Verb::List),
         option::of(name()).prop_map(|name| Verb::Ps { name }),
-        Just(Verb::Stop { name: None }),
+        Just(Verb::StopEvery),
     ];
     prop_oneof![
         only_own.prop_map(|verb| (verb, false)),

@@ -143,10 +143,12 @@ impl Running<'_> {
             }
         }
         self.overlay.refresh()?;
+        // All of them before the first is back or gone: a file of several names has one mark.
+        let show: Vec<bool> = steps.iter().map(|step| self.still_shows(step)).collect();
         let mut held = Vec::new();
-        for (step, taken) in steps.iter().zip(&taken) {
+        for ((step, taken), shows) in steps.iter().zip(&taken).zip(show) {
             held.push(match taken {
-                Some(aside) => self.still_held(step, aside)?,
+                Some(aside) => self.back_or_away(step, aside, shows)?,
                 None => false,
             });
         }
@@ -210,7 +212,15 @@ impl Running<'_> {
 
     /// Whether what was put aside still shows; if so it is back where it was, and else gone for good.
     pub(super) fn still_held(&self, step: &Step, aside: &CStr) -> Result<bool> {
-        if self.overlay.shown(&step.path) != Shown::Other {
+        self.back_or_away(step, aside, self.still_shows(step))
+    }
+
+    fn still_shows(&self, step: &Step) -> bool {
+        self.overlay.shown(&step.path) != Shown::Other
+    }
+
+    fn back_or_away(&self, step: &Step, aside: &CStr, shows: bool) -> Result<bool> {
+        if shows {
             let (parent, name) = split(&step.path);
             // Where there is something new, nobody has the old one any more.
             if open_beneath(&self.top, parent)

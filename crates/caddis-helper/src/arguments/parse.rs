@@ -168,10 +168,13 @@ impl Parts {
             "ps" => Verb::Ps { name: one()? },
             "stop" => {
                 let name = one()?;
-                if name.is_some() == (self.every || self.everybody) {
-                    return Err(wrong("stop needs a name, --every or --all"));
+                match self.every || self.everybody {
+                    true if name.is_some() => {
+                        return Err(wrong("stop takes a name, or --every or --all"));
+                    }
+                    true => Verb::StopEvery,
+                    false => Verb::Stop { name },
                 }
-                Verb::Stop { name }
             }
             "config" => {
                 let (own, which) = (self.own, self.which);

@@ -69,9 +69,11 @@ pub enum Verb {
     },
     /// End an environment's processes.
     Stop {
-        /// Which; `None`: every one.
+        /// Which; `None`: the one that is meant.
         name: Option<EnvName>,
     },
+    /// The same for every one.
+    StopEvery,
     /// Show or change settings.
     Config {
         /// Of which environment.

@@ -3,6 +3,7 @@
 use crate::caller::Whom;
 use crate::host::RUN;
 use crate::output::{self, printable};
+use crate::preferred::{By, environment};
 use crate::processes;
 use caddis_policy::{EnvName, Policy};
 use caddis_view::instance::REMOVED;
@@ -14,7 +15,23 @@ use std::time::{Duration, Instant};
 /// How long process 1 may take to say whether an instance is still in use.
 const LONGEST: Duration = Duration::from_secs(60);
 
-pub(crate) fn run(policy: &Policy, whom: &Whom, name: Option<&EnvName>) -> Result<u8, Error> {
+/// The one of this name, or the one that is meant.
+pub(crate) fn one(policy: &Policy, whom: &Whom, name: Option<&EnvName>) -> Result<u8, Error> {
+    let uid = whom.uid(policy)?;
+    let environments = Environments::of(&policy.storage.state, uid, false)?;
+    let name = environment(policy, environments.as_ref(), name, By::Command)?;
+    match environments
+        .map(|all| all.open(&name))
+        .transpose()?
+        .flatten()
+    {
+        Some(_) => stop(policy, uid, &name).map(|()| 0),
+        None => Err(missing(&name)),
+    }
+}
+
+/// Every one of every user that is meant.
+pub(crate) fn every(policy: &Policy, whom: &Whom) -> Result<u8, Error> {
     let mut status = 0;
     // One that cannot be ended is no reason to leave the others running.
     let mut tell = |error: &Error| {
@@ -22,12 +39,12 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, name: Option<&EnvName>) -> Resul
         status = crate::FAILED;
     };
     for uid in whom.uids(policy)? {
-        let names = match (names(policy, uid, name), name) {
-            (Err(error), None) => {
+        let names = match names(policy, uid) {
+            Err(error) => {
                 tell(&error);
                 continue;
             }
-            (names, _) => names?,
+            Ok(names) => names,
         };
         for name in &names {
             if let Err(error) = stop(policy, uid, name) {
@@ -38,16 +55,10 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, name: Option<&EnvName>) -> Resul
     Ok(status)
 }
 
-/// The environments of a user that are meant.
-fn names(policy: &Policy, uid: u32, only: Option<&EnvName>) -> Result<Vec<EnvName>, Error> {
-    let environments = Environments::of(&policy.storage.state, uid, false)?;
-    match (&environments, only) {
-        (Some(environments), Some(name)) if environments.open(name)?.is_some() => {
-            Ok(vec![name.clone()])
-        }
-        (_, Some(name)) => Err(missing(name)),
-        (Some(environments), None) => environments.names(),
-        (None, None) => Ok(Vec::new()),
+fn names(policy: &Policy, uid: u32) -> Result<Vec<EnvName>, Error> {
+    match Environments::of(&policy.storage.state, uid, false)? {
+        Some(environments) => environments.names(),
+        None => Ok(Vec::new()),
     }
 }
 

@@ -242,7 +242,12 @@ fn check_request(request: &Request, words: &Words) {
         }
         Verb::Stop { name } => {
             assert_eq!(names(&name.iter().collect::<Vec<_>>()), operands);
-            assert_eq!(name.is_none(), words.flag("--every") || words.flag("--all"));
+            assert!(!words.flag("--every") && !words.flag("--all"));
+            "stop"
+        }
+        Verb::StopEvery => {
+            assert!(operands.is_empty());
+            assert!(words.flag("--every") || words.flag("--all"));
             "stop"
         }
         Verb::Config { name, setting } => {

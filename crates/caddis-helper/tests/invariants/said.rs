@@ -48,8 +48,11 @@ pub fn said(request: &Request) -> Vec<OsString> {
         }
         Verb::Stop { name } => {
             line.word("stop");
-            line.flag("--every", name.is_none() && !request.everybody);
             name.iter().for_each(|name| line.word(name.as_str()));
+        }
+        Verb::StopEvery => {
+            line.word("stop");
+            line.flag("--every", !request.everybody);
         }
         Verb::Config { name, setting } => {
             line.word("config");

@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 
+use caddis_policy::EnvName;
 use clap::Args;
 
 use crate::error::Error;
 use crate::helper::Call;
-use crate::session::{named_or_meant, require_own_environments};
+use crate::session::{environment_name, require_own_environments};
 
 /// End all sessions and processes of an environment
 ///
@@ -33,11 +34,8 @@ impl Stop {
     /// Has the helper do it.
     pub fn run(self) -> Result<u8, Error> {
         require_own_environments()?;
+        let name = self.env.as_deref().map(environment_name).transpose()?;
         let call = Call::new("stop").flag("--every", self.all);
-        if self.all {
-            match call.exec()? {}
-        }
-        let name = named_or_meant(self.env.as_deref(), Call::new("config"))?;
-        match call.operands([name.as_str()]).exec()? {}
+        match call.operands(name.iter().map(EnvName::as_str)).exec()? {}
     }
 }
