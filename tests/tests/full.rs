@@ -155,7 +155,7 @@ fn a_machine_without_process_ids() {
         assert_eq!(host.first_process(1000, "default"), None);
     }
     with("0", &["new", "copy", "--from", "template"]).ok();
-    with("0", &["config", "hostname=full"]).ok();
+    with("0", &["config", "-e", "default", "hostname=full"]).ok();
     with("0", &["remove", "--yes", "copy"]).ok();
     with("0", &["list"]).exits(125).told().says(none);
     assert_eq!(
