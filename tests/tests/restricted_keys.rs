@@ -1,0 +1,125 @@
+//! A key that is good for one command only stays that where logins lead into environments: sshd does not see to it then.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use caddis_lab::{Host, Output, Signal, eventually};
+
+const KEYS: &str = "/home/alice/.ssh/authorized_keys";
+const SSH: &str = "ssh -o StrictHostKeyChecking=no -o LogLevel=ERROR -o BatchMode=yes";
+
+/// Where sshd forces every login into environments, and where it does not.
+const OURS: u16 = 22;
+const PLAIN: u16 = 2022;
+
+/// A host with both, and the key that root has for alice.
+fn host() -> (Host, String) {
+    let host = Host::start().unwrap();
+    host.sh(
+        "root",
+        "mkdir -p -m 755 /run/sshd && caddis admin login enable --no-reload && mkdir -p -m 700 ~/.ssh && ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519 && \
+         install -d -o alice -g alice -m 700 /home/alice/.ssh && install -o alice -g alice -m 600 /dev/null /home/alice/.ssh/authorized_keys",
+    )
+    .ok();
+    host.start_sshd();
+    let plain = format!("/usr/sbin/sshd -f /dev/null -p {PLAIN} -h /etc/ssh/ssh_host_ed25519_key");
+    host.sh("root", &plain).ok();
+    let key = host.read_text("/root/.ssh/id_ed25519.pub");
+    let mut words = key.split_ascii_whitespace();
+    let key = format!("{} {}", words.next().unwrap(), words.next().unwrap());
+    (host, key)
+}
+
+fn log_in(host: &Host, port: u16) -> Output {
+    let ask = format!("{SSH} -p {port} alice@localhost 'echo anything'");
+    host.sh("root", &ask)
+}
+
+/// sshd says which key it was in a file that it removes when the connection ends.
+#[test]
+fn who_hangs_up_at_once_is_not_faster() {
+    let (host, key) = host();
+    host.write(KEYS, format!("restrict,command=\"id\" {key}\n"), 0o600);
+    // The user's shell on the host comes before caddis-login. It may be slow; this one waits for the worst moment.
+    host.write(
+        "/home/alice/.bashrc",
+        "trap 'echo $? > ~/over' EXIT\ntouch ~/begun\nwhile [ -e \"$SSH_USER_AUTH\" ]; do sleep 0.01; done\n",
+        0o644,
+    );
+    let mut client = host.spawn(
+        "root",
+        &format!("exec {SSH} alice@localhost 'touch ~/anything'"),
+    );
+    eventually("the login", || host.exists("/home/alice/begun"));
+    client.kill(Signal::KILL);
+    eventually("the end", || host.exists("/home/alice/over"));
+    assert!(!host.exists("/home/alice/anything"));
+    // So for another root, whose name sshd's rule does not know.
+    host.sh(
+        "root",
+        "sed -i 's/^alice:x:1000/alice:x:0/' /etc/passwd && rm /home/alice/begun /home/alice/over",
+    )
+    .ok();
+    host.sh("root", "chown -R root: /home/alice").ok();
+    let mut client = host.spawn(
+        "root",
+        &format!("exec {SSH} alice@localhost 'touch ~/anything'"),
+    );
+    eventually("the login", || host.exists("/home/alice/begun"));
+    client.kill(Signal::KILL);
+    eventually("the end", || host.exists("/home/alice/over"));
+    assert!(!host.exists("/home/alice/anything"));
+}
+
+/// Anybody can fill /tmp, so that sshd cannot say which key it was.
+#[test]
+fn sshd_that_cannot_say_the_key_gives_no_shell() {
+    let (host, key) = host();
+    host.sh("root", "mount -t tmpfs -o size=4k,mode=1777 tmpfs /tmp")
+        .ok();
+    host.sh("bob", "echo > /tmp/full").ok();
+    host.write(KEYS, format!("restrict,command=\"id\" {key}\n"), 0o600);
+    let refused = log_in(&host, OURS).exits(125);
+    assert_eq!(refused.stdout, "");
+    assert!(refused.stderr.contains("room in /tmp"), "{refused}");
+    // Where there is nothing to go by, nobody is kept out.
+    host.write(KEYS, format!("restrict {key}\n"), 0o600);
+    assert_eq!(log_in(&host, OURS).ok().stdout, "anything\n");
+}
+
+#[test]
+fn odd_lines_mean_what_they_mean_to_sshd() {
+    let (host, key) = host();
+    let (kind, digits) = key.split_once(' ').unwrap();
+    let (head, tail) = digits.split_at(20);
+    let restricted = format!("command=\"echo restricted\" {key}\n");
+    for line in [
+        restricted.clone(),
+        format!("command=\"echo restricted\"\t{key}\r\n"),
+        format!("command=\"echo restricted\" {key}\u{b}\n"),
+        format!("command=\"echo restricted\" {key}\0comment\n"),
+        format!("command=\"echo restricted\" {kind} {head}\u{c}{tail}\n"),
+        format!("no-pyt {key}\n{restricted}"),
+        format!("environment=\"x\" {key}\n{restricted}"),
+        format!("tunnel=\"x\" {key}\n{restricted}"),
+        format!("from=\"192.0.2.1\" {key}\n{restricted}"),
+        format!("expiry-time=\"20200101\" {key}\n{restricted}"),
+        format!("{kind}\r{digits}\n{restricted}"),
+        format!("\u{c}{key}\n{restricted}"),
+        format!("ssh-ed2551 {digits}\n{restricted}"),
+    ] {
+        host.write(KEYS, &line, 0o600);
+        for port in [PLAIN, OURS] {
+            let said = log_in(&host, port).ok();
+            assert_eq!(said.stdout, "restricted\n", "{port}: {line:?}");
+        }
+    }
+    // Which of two commands it is, is not guessed.
+    let two = format!("from=\"192.0.2.1\",command=\"echo wrong\" {key}\n{restricted}");
+    host.write(KEYS, two, 0o600);
+    assert_eq!(log_in(&host, PLAIN).ok().stdout, "restricted\n");
+    let refused = log_in(&host, OURS).exits(125);
+    assert!(
+        refused.stderr.contains("more than one command"),
+        "{refused}"
+    );
+    assert_eq!(refused.stdout, "");
+}
