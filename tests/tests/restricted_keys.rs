@@ -123,3 +123,18 @@ fn odd_lines_mean_what_they_mean_to_sshd() {
     );
     assert_eq!(refused.stdout, "");
 }
+
+#[test]
+fn such_a_key_does_not_choose_the_environment() {
+    let (host, key) = host();
+    let log_in = || {
+        let ask =
+            format!("{SSH} -o SetEnv=CADDIS_LOGIN_ENV=other alice@localhost 'echo $CADDIS_ENV'");
+        host.sh("root", &ask).ok().stdout
+    };
+    host.write(KEYS, format!("command=\"echo $CADDIS_ENV\" {key}\n"), 0o600);
+    assert_eq!(log_in(), "default\n");
+    assert!(!host.exists("/var/lib/caddis/env/1000/other"));
+    host.write(KEYS, key, 0o600);
+    assert_eq!(log_in(), "other\n");
+}

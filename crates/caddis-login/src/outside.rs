@@ -30,7 +30,11 @@ pub fn run(invocation: Invocation, mut variables: Variables) -> Result<Infallibl
     if invocation.forced && forced.is_none() && get(&variables, ORIGINAL_COMMAND).is_none() {
         motd::show(&variables);
     }
-    let environment = get(&variables, ENVIRONMENT).map(OsString::from);
+    // A key that is good for one command only does not choose where that runs.
+    let environment = match forced {
+        Some(_) => None,
+        None => get(&variables, ENVIRONMENT).map(OsString::from),
+    };
     tidy(&mut variables, invocation.forced, forced.is_some());
     let wanted = forced.map_or(invocation.wanted, wanted_by);
     match wanted {
