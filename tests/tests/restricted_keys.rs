@@ -69,6 +69,60 @@ fn who_hangs_up_at_once_is_not_faster() {
     assert!(!host.exists("/home/alice/anything"));
 }
 
+/// Where sshd's file was, another user can put one that says something else, or that cannot be read.
+#[test]
+fn nobody_else_says_which_key_it_was() {
+    let (host, key) = host();
+    host.write(KEYS, format!("restrict,command=\"id\" {key}\n"), 0o600);
+    host.write(
+        "/home/alice/.bashrc",
+        "trap 'echo $? > ~/over' EXIT\ntouch ~/begun\nwhile [ -e \"$SSH_USER_AUTH\" ]; do sleep 0.01; done\n\
+         echo $SSH_USER_AUTH > ~/gone.new; mv ~/gone.new ~/gone\nuntil [ -e \"$SSH_USER_AUTH\" ]; do sleep 0.01; done\n",
+        0o644,
+    );
+    for mode in ["000", "644"] {
+        host.sh("alice", "rm -f begun gone over").ok();
+        let mut client = host.spawn(
+            "root",
+            &format!("exec {SSH} alice@localhost 'touch ~/anything'"),
+        );
+        eventually("the login", || host.exists("/home/alice/begun"));
+        client.kill(Signal::KILL);
+        eventually("the end of its connection", || {
+            host.exists("/home/alice/gone")
+        });
+        let file = host.read_text("/home/alice/gone");
+        let forge = format!(
+            "umask 077; echo password > /tmp/forged; chmod {mode} /tmp/forged; mv /tmp/forged {file}"
+        );
+        host.sh("bob", &forge).ok();
+        eventually("the end", || host.exists("/home/alice/over"));
+        assert!(!host.exists("/home/alice/anything"), "{mode}");
+    }
+}
+
+/// Who becomes the user in a session of their own has proved that they may.
+#[test]
+fn somebody_elses_key_does_not_count_after_su() {
+    let (host, key) = host();
+    host.write(KEYS, format!("restrict,command=\"id\" {key}\n"), 0o600);
+    host.sh(
+        "root",
+        "usermod -s /usr/local/bin/caddis-login alice; echo publickey > /root/auth",
+    )
+    .ok();
+    for file in ["/root/auth", "/tmp/gone", ""] {
+        let mut command = host
+            .command("root", &["su", "alice"])
+            .env("SSH_CONNECTION", "::1 1 ::1 22");
+        if !file.is_empty() {
+            command = command.env("SSH_USER_AUTH", file);
+        }
+        let output = command.stdin("echo in:$CADDIS_ENV").run().ok();
+        assert!(output.stdout.ends_with("in:default\n"), "{output}");
+    }
+}
+
 /// Anybody can fill /tmp, so that sshd cannot say which key it was.
 #[test]
 fn sshd_that_cannot_say_the_key_gives_no_shell() {

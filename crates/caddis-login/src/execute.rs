@@ -36,7 +36,7 @@ pub fn here(invocation: Invocation, mut variables: Variables) -> Result<Infallib
     let account = account();
     let home = account.as_ref().map(|account| account.home.as_os_str());
     let forced = match invocation.forced {
-        true => match forced::command(&variables, home) {
+        true => match forced::command(&variables, home, invocation.perhaps_su) {
             Ok(command) => command,
             // Nobody is there to be kept out.
             Err(hung_up @ Unknown::HungUp(_)) => return Err(hung_up.into()),

@@ -6,8 +6,6 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use caddis_client::error::Error;
-use rustix::fs::{Access, access};
-use rustix::io::Errno;
 
 use crate::authorized_keys::{Disagreement, command_for, has_commands, keys_used};
 use crate::small_file;
@@ -39,26 +37,35 @@ impl From<Unknown> for Error {
 }
 
 /// The command that belongs to the key. sshd says by which key the user has logged in where it is told to
-/// (`ExposeAuthInfo`).
-pub fn command(variables: &Variables, home: Option<&OsStr>) -> Result<Option<OsString>, Unknown> {
+/// (`ExposeAuthInfo`). `perhaps_su`: what is said may be left over from the session of somebody else, who has become this
+/// user, and has proved that in another way.
+pub fn command(
+    variables: &Variables,
+    home: Option<&OsStr>,
+    perhaps_su: bool,
+) -> Result<Option<OsString>, Unknown> {
     let Some(told) = get(variables, USER_AUTH) else {
-        return match has_commands(&files(variables, home)?) {
+        return match !perhaps_su && has_commands(&files(variables, home)?) {
             true => Err(Unknown::Unread(not_told())),
             // It is all the same by which key it was.
             false => Ok(None),
         };
     };
     let told = Path::new(told);
-    // Left over from the session of somebody else, who has become this user (su).
-    if access(told, Access::READ_OK) == Err(Errno::ACCESS) {
-        return Ok(None);
-    }
-    let keys = keys_used(
-        &small_file::read(told, MOST).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => Unknown::HungUp(hung_up(told, error)),
-            _ => Unknown::Unread(unread(told, error)),
-        })?,
-    );
+    // Once sshd has removed it, anybody can put one of theirs in its place.
+    let text = match small_file::read_own(told, MOST) {
+        Ok(text) => text,
+        Err(error)
+            if [ErrorKind::NotFound, ErrorKind::PermissionDenied].contains(&error.kind()) =>
+        {
+            return match perhaps_su {
+                true => Ok(None),
+                false => Err(Unknown::HungUp(hung_up(told, error))),
+            };
+        }
+        Err(error) => return Err(Unknown::Unread(unread(told, error))),
+    };
+    let keys = keys_used(&text);
     if keys.is_empty() {
         return Ok(None);
     }
@@ -97,10 +104,7 @@ fn unread(path: &Path, error: io::Error) -> Error {
 }
 
 fn hung_up(told: &Path, error: io::Error) -> Error {
-    Error::io("read", told.display(), error).hint(
-        "sshd removes it when the connection ends; after `su` in a session that has outlived its own: `su -`, or \
-         `unset SSH_USER_AUTH`",
-    )
+    Error::io("read", told.display(), error).hint("sshd removes it when the connection ends")
 }
 
 fn not_told() -> Error {
@@ -108,7 +112,7 @@ fn not_told() -> Error {
         "find out which key was used: sshd has not said it (SSH_USER_AUTH), and some keys in ~/.ssh/authorized_keys are \
          good for one command only",
     )
-    .hint("sshd says it with `ExposeAuthInfo yes`, as long as there is room in /tmp; after `su` without `-`: `su -`")
+    .hint("sshd says it with `ExposeAuthInfo yes`, as long as there is room in /tmp")
 }
 
 fn disagreement() -> Error {
