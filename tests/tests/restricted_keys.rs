@@ -41,7 +41,7 @@ fn who_hangs_up_at_once_is_not_faster() {
     // The user's shell on the host comes before caddis-login. It may be slow; this one waits for the worst moment.
     host.write(
         "/home/alice/.bashrc",
-        "trap 'echo $? > ~/over' EXIT\ntouch ~/begun\nwhile [ -e \"$SSH_USER_AUTH\" ]; do sleep 0.01; done\n",
+        "[ -z \"$CADDIS_ENV\" ] || return\ntrap 'echo $? > ~/over' EXIT\ntouch ~/begun\nwhile [ -e \"$SSH_USER_AUTH\" ]; do sleep 0.01; done\n",
         0o644,
     );
     let mut client = host.spawn(
@@ -76,7 +76,7 @@ fn nobody_else_says_which_key_it_was() {
     host.write(KEYS, format!("restrict,command=\"id\" {key}\n"), 0o600);
     host.write(
         "/home/alice/.bashrc",
-        "trap 'echo $? > ~/over' EXIT\ntouch ~/begun\nwhile [ -e \"$SSH_USER_AUTH\" ]; do sleep 0.01; done\n\
+        "[ -z \"$CADDIS_ENV\" ] || return\ntrap 'echo $? > ~/over' EXIT\ntouch ~/begun\nwhile [ -e \"$SSH_USER_AUTH\" ]; do sleep 0.01; done\n\
          echo $SSH_USER_AUTH > ~/gone.new; mv ~/gone.new ~/gone\nuntil [ -e \"$SSH_USER_AUTH\" ]; do sleep 0.01; done\n",
         0o644,
     );
