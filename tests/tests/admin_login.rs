@@ -418,6 +418,31 @@ fn what_goes_past_it_is_said() {
     assert_eq!(sent(&host), ["alice"]);
 }
 
+/// What an account's shell does not run, sshd does not get to run by it.
+#[test]
+fn accounts_whose_shell_may_not_run_it_are_named() {
+    let host = host();
+    host.sh(
+        "root",
+        "useradd -r -s /bin/rbash kiosk; useradd -s /bin/rbash -G sudo boss",
+    )
+    .ok();
+    let output = login(&host, &["enable"])
+        .ok()
+        .says("warning: kiosk has the shell /bin/rbash");
+    assert!(
+        !output.stderr.contains("boss") && !output.stderr.contains("alice"),
+        "{output}"
+    );
+    let refused = host.run(
+        "root",
+        &["runuser", "-u", "kiosk", "--", "/bin/rbash", "-c", PROGRAM],
+    );
+    refused.fails().says("restricted");
+    let output = login(&host, &["enable", "--group", "proj"]).ok();
+    assert!(!output.stderr.contains("kiosk"), "{output}");
+}
+
 #[test]
 fn status_tells_what_became_of_it() {
     let host = host();

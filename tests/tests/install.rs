@@ -114,6 +114,13 @@ fn uninstalling_locks_nobody_out() {
     )
     .ok();
 
+    // An sshd that the site has told itself.
+    host.sh("root", &format!("cp {DROP_IN} {SITE}")).ok();
+    let before = host.files();
+    let refused = host.run("root", &[UNINSTALL]).exits(1).says(SITE);
+    assert!(!refused.stderr.contains(DROP_IN), "{refused}");
+    host.still_has(&before);
+
     // An sshd that cannot be told goes on sending people there.
     host.write(SITE, "Bogus yes\n", 0o644);
     host.run("root", &[UNINSTALL])

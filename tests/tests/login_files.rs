@@ -275,3 +275,47 @@ fn what_cannot_be_carried_keeps_nobody_out() {
     assert_eq!(told.stderr, reason);
     open.send("\n");
 }
+
+/// Services of the environment run under ids of their own, and can make files in its `/tmp`.
+#[test]
+fn what_others_have_put_there_is_not_taken_for_the_sessions() {
+    let host = Host::start().unwrap();
+    let (_agent, socket) = agent(&host, "key");
+    let directory = socket.trim_end_matches("/agent");
+    host.sh("alice", "echo ticket > /tmp/krb5cc_x").ok();
+    let variables = [
+        ("SSH_AUTH_SOCK", socket.as_str()),
+        ("KRB5CCNAME", "FILE:/tmp/krb5cc_x"),
+    ];
+    let told = "echo ${SSH_AUTH_SOCK-none} ${KRB5CCNAME-none}";
+    let mut open = host.session("alice", "read");
+    let both = format!("{socket} FILE:/tmp/krb5cc_x");
+    for (theirs, expected) in [
+        ("true".to_owned(), both.clone()),
+        (
+            "echo theirs > /tmp/krb5cc_x; touch -d tomorrow /tmp/krb5cc_x".to_owned(),
+            format!("{socket} none"),
+        ),
+        (
+            "ln -s /tmp/theirs /tmp/krb5cc_x".to_owned(),
+            format!("{socket} none"),
+        ),
+        (
+            format!("mkdir -m 777 {directory}"),
+            "none FILE:/tmp/krb5cc_x".to_owned(),
+        ),
+        (
+            format!("mkdir {directory}; echo theirs > {socket}"),
+            "none FILE:/tmp/krb5cc_x".to_owned(),
+        ),
+        ("true".to_owned(), both),
+    ] {
+        let service = format!(
+            "rm -rf /tmp/krb5cc_x {directory}; setpriv --reuid 33 --regid 33 --clear-groups sh -c '{theirs}'"
+        );
+        host.inside_root("alice", &service).ok();
+        let output = login(&host, &variables, told).run().ok();
+        assert_eq!(output.text(), expected, "{theirs}: {output}");
+    }
+    open.send("\n");
+}

@@ -381,3 +381,32 @@ fn of_the_tree_of_cgroups_one_sees_ones_own() {
         assert!(own.stdout.lines().all(|path| path == "/"), "{own}");
     }
 }
+
+/// What a policy names below a directory where users can write, a user may have made into a link.
+#[test]
+fn nobody_decides_by_a_link_what_others_see() {
+    let host = Host::start().unwrap();
+    let policy =
+        "[view]\nprivate = [\"/home\", \"/scratch/tmp\", \"/scratch/bob/deep\", \"/by-root\"]\n";
+    host.write("/etc/caddis/policy.toml", policy, 0o644);
+    host.sh(
+        "root",
+        "mkdir -m 1777 /scratch; mkdir /opt/hidden; touch /opt/hidden/name; ln -s opt/../opt/hidden /by-root; \
+         install -d -o bob /scratch/bob",
+    )
+    .ok();
+    for links in [
+        "ln -s / /scratch/tmp",
+        "ln -s /etc/ssl /scratch/tmp",
+        "ln -s tmp /scratch/tmp",
+        "ln -s /by-bob /scratch/tmp; ln -s /usr/share /scratch/bob/deep",
+        "ln -s /by-bob /scratch/tmp; mv /scratch/bob /scratch/other; ln -s /usr /scratch/bob; mkdir -p /scratch/other/deep",
+    ] {
+        host.sh("bob", &format!("rm -rf /scratch/tmp; {links}"))
+            .ok();
+        let seen = "ls /etc/ssl/openssl.cnf /usr/share/doc >/dev/null && ls /by-root/ | wc -l";
+        let output = host.inside("alice", seen).ok();
+        assert_eq!(output.stdout, "0\n", "{links}: {output}");
+        host.caddis("alice", &["stop", "default"]).run().ok();
+    }
+}

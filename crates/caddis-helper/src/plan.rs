@@ -5,7 +5,9 @@ use caddis_view::error::words;
 use caddis_view::mountinfo::{self, Mount};
 use caddis_view::{Error, Identity, Plan, Wish, cgroup, home};
 use rustix::io::Errno;
-use std::io::ErrorKind;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The plan of the view for this host, user and policy, and what is to be said about the home directory. Not said
@@ -18,7 +20,7 @@ pub(crate) fn plan(
     let mut mounts = mountinfo::read(mountinfo::OWN)?;
     for mount in &mut mounts {
         mount.directory = !policy.view.overlay_types.contains(&mount.fstype)
-            || std::fs::symlink_metadata(&mount.at).is_ok_and(|metadata| metadata.is_dir());
+            || fs::symlink_metadata(&mount.at).is_ok_and(|metadata| metadata.is_dir());
     }
     refuse_root_that_cannot_be_stacked(&mounts)?;
     let (home, warning) = match home {
@@ -56,12 +58,12 @@ pub(crate) fn resolved(view: &View) -> Result<View, Error> {
     let resolve = |paths: &[PathBuf], to_come: bool| -> Result<Vec<PathBuf>, Error> {
         let mut resolved = Vec::with_capacity(paths.len());
         for path in paths {
-            match std::fs::canonicalize(path) {
+            match without_links(path) {
                 Ok(path) => resolved.push(path),
                 Err(error) if ABSENT.contains(&error.kind()) => {
                     let place = path.parent().zip(path.file_name()).filter(|_| to_come);
                     let place =
-                        place.and_then(|(above, name)| Some(above.canonicalize().ok()?.join(name)));
+                        place.and_then(|(above, name)| Some(without_links(above).ok()?.join(name)));
                     resolved.extend(place);
                 }
                 Err(error) => {
@@ -83,7 +85,45 @@ pub(crate) fn resolved(view: &View) -> Result<View, Error> {
     })
 }
 
-/// What canonicalize says of a path that leads nowhere.
+/// As canonicalize(3), but a link that somebody else than root may have put there leads nowhere: below a directory where
+/// users can write, any of them would decide what all others see, or that they see nothing.
+fn without_links(path: &Path) -> io::Result<PathBuf> {
+    let words = |path: &Path| {
+        let words = path.components().rev();
+        words
+            .map(|word| word.as_os_str().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let (mut found, mut rest, mut links) = (PathBuf::from("/"), words(path), 0);
+    while let Some(word) = rest.pop() {
+        if word == ".." {
+            found.pop();
+            continue;
+        }
+        let here = found.join(&word);
+        let file = fs::symlink_metadata(&here)?;
+        if !file.is_symlink() {
+            found = here;
+            continue;
+        }
+        let above = fs::symlink_metadata(&found)?;
+        if file.uid() != 0 && (above.uid() != 0 || above.mode() & 0o022 != 0) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        links += 1;
+        if links > MOST_LINKS {
+            return Err(Errno::LOOP.into());
+        }
+        // An absolute one begins with "/", which join makes the whole path.
+        rest.extend(words(&fs::read_link(&here)?));
+    }
+    Ok(found)
+}
+
+/// As in the kernel.
+const MOST_LINKS: u32 = 40;
+
+/// What is said of a path that leads nowhere.
 const ABSENT: [ErrorKind; 2] = [ErrorKind::NotFound, ErrorKind::NotADirectory];
 
 fn refuse_root_that_cannot_be_stacked(mounts: &[Mount]) -> Result<(), Error> {

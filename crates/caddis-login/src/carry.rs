@@ -14,7 +14,7 @@ use rustix::fs::{
     open, rename, stat, unlink,
 };
 use rustix::io::{Errno, pread};
-use rustix::process::getpid;
+use rustix::process::{getpid, getuid};
 
 use crate::handed::MOST;
 use crate::relay;
@@ -52,18 +52,35 @@ fn one(file: File, variables: &mut Variables) -> io::Result<()> {
     if stat(&file.path).as_ref().is_ok_and(is_same) {
         return Ok(());
     }
-    match FileType::from_raw_mode(source.st_mode) {
-        FileType::Socket => {
-            let path = relay::start(file.descriptor, &file.path)?;
-            if path != file.path
-                && let Some(name) = file.variable.to_str()
-            {
-                set(variables, name, path);
-            }
-            Ok(())
+    let name = file.variable.to_str().unwrap_or_default().to_owned();
+    let path = file.path.clone();
+    let (done, at) = match FileType::from_raw_mode(source.st_mode) {
+        FileType::Socket => match relay::start(file.descriptor, &file.path) {
+            Ok(path) => (Ok(()), path),
+            Err(error) => (Err(error), file.path),
+        },
+        _ => (copy(&file.descriptor, &source, &file.path), file.path),
+    };
+    if is_safe(&at, &source) {
+        if at != path {
+            set(variables, &name, at);
         }
-        _ => copy(&file.descriptor, &source, &file.path),
+        return done;
     }
+    variables.retain(|(one, _)| *one != file.variable);
+    Err(io::Error::other(format!(
+        "somebody else than its user could have made what is there; {name} is not set"
+    )))
+}
+
+/// Whether what is there now is the session's, and stays it. A daemon of the environment, with an id of its own, can make
+/// files in `/tmp`, too: an agent that is given keys, a ticket by which the user would be somebody else.
+fn is_safe(path: &Path, source: &Stat) -> bool {
+    let own = |stat: &Stat| [0, getuid().as_raw(), source.st_uid].contains(&stat.st_uid);
+    let for_all = |mode: u32| mode & 0o1002 == 0o002;
+    let directory = path.parent().and_then(|above| stat(above).ok());
+    directory.is_none_or(|stat| own(&stat) && !for_all(stat.st_mode))
+        && lstat(path).as_ref().ok().is_none_or(own)
 }
 
 /// Makes the directory that a file is in, if only that is missing. Returns whether it did.

@@ -14,6 +14,7 @@ use caddis_sys::{default_actions, execve};
 use rustix::io::Errno;
 use rustix::process::{Signal, getuid};
 
+use crate::forced::Unknown;
 use crate::invocation::{Invocation, Wanted, wanted_by};
 use crate::start::Start;
 use crate::variables::{Variables, set, tidy};
@@ -34,9 +35,14 @@ const MOST: u64 = 16 << 20;
 pub fn here(invocation: Invocation, mut variables: Variables) -> Result<Infallible, Error> {
     let account = account();
     let home = account.as_ref().map(|account| account.home.as_os_str());
-    // Nothing that cannot be read keeps root out.
     let forced = match invocation.forced {
-        true => forced::command(&variables, home).ok().flatten(),
+        true => match forced::command(&variables, home, invocation.perhaps_su) {
+            Ok(command) => command,
+            // Nobody is there to be kept out.
+            Err(hung_up @ Unknown::HungUp(_)) => return Err(hung_up.into()),
+            // Nothing that cannot be read keeps root out.
+            Err(Unknown::Unread(_)) => None,
+        },
         false => None,
     };
     tidy(&mut variables, invocation.forced, forced.is_some());

@@ -1,14 +1,13 @@
 //! What is to be done with the key that the user has logged in by.
 
 use std::ffi::{OsStr, OsString};
+use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use caddis_client::error::Error;
-use rustix::fs::{Access, access};
-use rustix::io::Errno;
 
-use crate::authorized_keys::{command_for, keys_used};
+use crate::authorized_keys::{Disagreement, command_for, has_commands, keys_used};
 use crate::small_file;
 use crate::variables::{USER_AUTH, Variables, get};
 
@@ -18,37 +17,107 @@ const FILES: [&str; 2] = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
 /// More than any such file has: ten thousand keys are a tenth of it.
 const MOST: u64 = 64 << 20;
 
+/// Why it is not known what belongs to the key. Then nothing is started: whoever holds a key that is good for one command
+/// only must not get a shell because of that.
+#[derive(Debug)]
+pub enum Unknown {
+    /// sshd has said which key it was, and has taken that back: it does so when the connection ends. Whoever asks for a
+    /// command and hangs up in the same moment would be faster than we are.
+    HungUp(Error),
+    /// Something cannot be read.
+    Unread(Error),
+}
+
+impl From<Unknown> for Error {
+    fn from(unknown: Unknown) -> Self {
+        match unknown {
+            Unknown::HungUp(error) | Unknown::Unread(error) => error,
+        }
+    }
+}
+
 /// The command that belongs to the key. sshd says by which key the user has logged in where it is told to
-/// (`ExposeAuthInfo`). What cannot be read is an error: whoever holds a key that is good for one command only must not
-/// get a shell because of that.
-pub fn command(variables: &Variables, home: Option<&OsStr>) -> Result<Option<OsString>, Error> {
+/// (`ExposeAuthInfo`). `perhaps_su`: what is said may be left over from the session of somebody else, who has become this
+/// user, and has proved that in another way.
+pub fn command(
+    variables: &Variables,
+    home: Option<&OsStr>,
+    perhaps_su: bool,
+) -> Result<Option<OsString>, Unknown> {
     let Some(told) = get(variables, USER_AUTH) else {
-        return Ok(None);
+        return match !perhaps_su && has_commands(&files(variables, home)?) {
+            true => Err(Unknown::Unread(not_told())),
+            // It is all the same by which key it was.
+            false => Ok(None),
+        };
     };
     let told = Path::new(told);
-    // Left over from the session of somebody else, who has become this user (su).
-    if access(told, Access::READ_OK) == Err(Errno::ACCESS) {
-        return Ok(None);
-    }
-    let keys = keys_used(&read(told)?);
+    // Once sshd has removed it, anybody can put one of theirs in its place.
+    let text = match small_file::read_own(told, MOST) {
+        Ok(text) => text,
+        Err(error)
+            if [ErrorKind::NotFound, ErrorKind::PermissionDenied].contains(&error.kind()) =>
+        {
+            return match perhaps_su {
+                true => Ok(None),
+                false => Err(Unknown::HungUp(hung_up(told, error))),
+            };
+        }
+        Err(error) => return Err(Unknown::Unread(unread(told, error))),
+    };
+    let keys = keys_used(&text);
     if keys.is_empty() {
         return Ok(None);
     }
-    let files = home.map(Path::new).map(|home| {
-        let files = FILES.map(|file| read(&home.join(file)));
-        files.into_iter().collect::<Result<Vec<_>, _>>()
-    });
-    let files = files.transpose()?.unwrap_or_default();
-    let command = keys.iter().find_map(|key| command_for(key, &files));
-    Ok(command.map(OsString::from_vec))
+    let files = files(variables, home)?;
+    let commands = keys.iter().map(|key| command_for(key, &files));
+    let commands: Result<Vec<_>, Disagreement> = commands.collect();
+    match commands {
+        Ok(commands) => Ok(commands
+            .into_iter()
+            .flatten()
+            .next()
+            .map(OsString::from_vec)),
+        Err(Disagreement) => Err(Unknown::Unread(disagreement())),
+    }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    match small_file::read(path, MOST) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        result => result.map_err(|error| {
-            Error::io("read", path.display(), error)
-                .hint("it may say that only one command is to run with the key that was used")
-        }),
-    }
+/// The user's `authorized_keys`; one that is not there is empty.
+fn files(variables: &Variables, home: Option<&OsStr>) -> Result<Vec<Vec<u8>>, Unknown> {
+    // The user database may not answer at the moment; sshd has asked it, too.
+    let Some(home) = home.or_else(|| get(variables, "HOME")) else {
+        return Ok(Vec::new());
+    };
+    let read = |file: &str| {
+        let path = Path::new(home).join(file);
+        match small_file::read(&path, MOST) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            result => result.map_err(|error| Unknown::Unread(unread(&path, error))),
+        }
+    };
+    FILES.into_iter().map(read).collect()
+}
+
+fn unread(path: &Path, error: io::Error) -> Error {
+    Error::io("read", path.display(), error)
+        .hint("it may say that only one command is to run with the key that was used")
+}
+
+fn hung_up(told: &Path, error: io::Error) -> Error {
+    Error::io("read", told.display(), error).hint("sshd removes it when the connection ends")
+}
+
+fn not_told() -> Error {
+    Error::failed(
+        "find out which key was used: sshd has not said it (SSH_USER_AUTH), and some keys in ~/.ssh/authorized_keys are \
+         good for one command only",
+    )
+    .hint("sshd says it with `ExposeAuthInfo yes`, as long as there is room in /tmp")
+}
+
+fn disagreement() -> Error {
+    Error::failed(
+        "find out what is to run with the key that was used: ~/.ssh/authorized_keys has it with more than one command",
+    )
+    .hint("make another key for each command: which line sshd goes by (`from=`, for one) it does not say")
 }

@@ -32,6 +32,9 @@ pub struct Invocation {
     pub wanted: Wanted,
     /// By sshd, in place of what the client asked for. Then what the key's owner has said is still to be done.
     pub forced: bool,
+    /// Or by su(1), in a session of another user's that sshd has started: it gives a shell its bare name, while sshd has
+    /// the user's shell run a forced command, by its path.
+    pub perhaps_su: bool,
 }
 
 impl Invocation {
@@ -46,16 +49,17 @@ impl Invocation {
         let asked = |wanted| Self {
             wanted,
             forced: false,
+            perhaps_su: false,
         };
         match rest {
             [] if login => asked(Wanted::Environment(Start::login_shell())),
-            [] => without_arguments(variables),
+            [] => without_arguments(variables, !name.contains(&b'/')),
             [option] if option == "--help" => asked(Wanted::Help),
             [option] if option == "--version" => asked(Wanted::Version),
             [option, words @ ..] if option == "--host" => asked(Wanted::Host(joined(words))),
             // sshd runs a forced command by way of the user's shell, which this is, too.
             [option, string] if option == "-c" && own(string) == Some(Own::Alone) => {
-                without_arguments(variables)
+                without_arguments(variables, false)
             }
             [option, string] if option == "-c" && is_addressed(string) => {
                 asked(wanted_by(string.clone()))
@@ -69,7 +73,7 @@ impl Invocation {
 }
 
 /// As sshd calls a forced command, or su(1) a shell.
-fn without_arguments(variables: &Variables) -> Invocation {
+fn without_arguments(variables: &Variables, bare_name: bool) -> Invocation {
     let by_sshd = variables::get(variables, "SSH_CONNECTION").is_some();
     let wanted = match variables::get(variables, ORIGINAL_COMMAND) {
         Some(string) => wanted_by(string.to_owned()),
@@ -81,6 +85,7 @@ fn without_arguments(variables: &Variables) -> Invocation {
     Invocation {
         wanted,
         forced: by_sshd,
+        perhaps_su: by_sshd && bare_name,
     }
 }
 
@@ -204,7 +209,7 @@ mod tests {
     fn as_a_forced_command_it_does_what_the_client_asked() {
         let forced = |original| {
             let invocation = read(&["/usr/local/bin/caddis-login"], original);
-            assert!(invocation.forced);
+            assert!(invocation.forced && !invocation.perhaps_su);
             // The user's shell in /etc/passwd may be this program as well.
             let twice = read(&["caddis-login", "-c", "/usr/bin/caddis-login"], original);
             assert_eq!(invocation, twice);
@@ -232,6 +237,8 @@ mod tests {
     fn su_without_a_dash_gives_no_login_shell() {
         let invocation = Invocation::read(&["caddis-login".into()], &Vec::new());
         assert_eq!(invocation.wanted, shell(false, &[]));
+        assert!(!invocation.forced);
+        assert!(read(&["caddis-login"], None).perhaps_su);
     }
 
     #[test]

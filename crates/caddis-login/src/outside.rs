@@ -23,14 +23,19 @@ pub fn run(invocation: Invocation, mut variables: Variables) -> Result<Infallibl
     let (policy, _) = parse_leniently(&policy::read().unwrap_or_default());
     let account = Account::by_uid(getuid().as_raw());
     let known = account.as_ref().ok().and_then(Option::as_ref);
+    let home = known.map(|account| account.home.as_os_str());
     let forced = match invocation.forced {
-        true => forced::command(&variables, known.map(|account| account.home.as_os_str()))?,
+        true => forced::command(&variables, home, invocation.perhaps_su)?,
         false => None,
     };
     if invocation.forced && forced.is_none() && get(&variables, ORIGINAL_COMMAND).is_none() {
         motd::show(&variables);
     }
-    let environment = get(&variables, ENVIRONMENT).map(OsString::from);
+    // A key that is good for one command only does not choose where that runs.
+    let environment = match forced {
+        Some(_) => None,
+        None => get(&variables, ENVIRONMENT).map(OsString::from),
+    };
     tidy(&mut variables, invocation.forced, forced.is_some());
     let wanted = forced.map_or(invocation.wanted, wanted_by);
     match wanted {

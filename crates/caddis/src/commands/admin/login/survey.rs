@@ -44,6 +44,14 @@ impl Survey {
                 other => survey.missed.push((user, other)),
             }
         }
+        for (user, shell) in with_odd_shells(drop_in, policy)? {
+            if Reach::of(&settings_for(view, &user)?, &drop_in.program) == Reach::Ours {
+                survey.cautions.insert(format!(
+                    "{user} has the shell {shell}, by which sshd has to run caddis-login: if that runs no other programs, {user} \
+                     cannot log in; in a group of login.bypass_groups nothing changes for them"
+                ));
+            }
+        }
         for user in not_meant(drop_in)? {
             if settings_for(view, &user)?.get("forcecommand") == Some(&drop_in.program) {
                 survey.caught.push(user);
@@ -73,18 +81,74 @@ impl Survey {
 
 /// Some of those whom the drop-in is for.
 fn meant(drop_in: &DropIn, policy: &Policy) -> Result<Vec<String>, Error> {
-    if drop_in.groups.is_empty() {
-        return some(local()?, drop_in, policy);
-    }
     let mut users = Vec::new();
-    for name in &drop_in.groups {
-        if let Some(group) = group::by_name(name.as_str())? {
-            users.extend(some(members(&group)?, drop_in, policy)?);
-        }
+    for accounts in all_meant(drop_in)? {
+        users.extend(some(accounts, drop_in, policy)?);
     }
     users.sort();
     users.dedup();
     Ok(users)
+}
+
+/// The accounts whom the drop-in is for, group by group.
+fn all_meant(drop_in: &DropIn) -> Result<Vec<Vec<Account>>, Error> {
+    if drop_in.groups.is_empty() {
+        return Ok(vec![local()?]);
+    }
+    let mut groups = Vec::new();
+    for name in &drop_in.groups {
+        if let Some(group) = group::by_name(name.as_str())? {
+            groups.push(members(&group)?);
+        }
+    }
+    Ok(groups)
+}
+
+/// Those who run what they are told to; and those by which nobody logs in anyway.
+const PLAIN_SHELLS: [&str; 22] = [
+    "ash",
+    "bash",
+    "busybox",
+    "csh",
+    "dash",
+    "elvish",
+    "fish",
+    "ksh",
+    "ksh93",
+    "lksh",
+    "mksh",
+    "nu",
+    "sh",
+    "tcsh",
+    "xonsh",
+    "yash",
+    "zsh",
+    "caddis-login",
+    "sync",
+    "shutdown",
+    "halt",
+    "",
+];
+
+/// Accounts for one purpose have shells of their own (`git-shell`), which may run nothing else: not caddis-login either.
+fn with_odd_shells(drop_in: &DropIn, policy: &Policy) -> Result<Vec<(String, String)>, Error> {
+    let mut found = Vec::new();
+    for account in all_meant(drop_in)?.into_iter().flatten() {
+        let shell = Path::new(&account.shell);
+        let name = shell.file_name().unwrap_or_default();
+        let plain = name
+            .to_str()
+            .is_some_and(|name| PLAIN_SHELLS.contains(&name));
+        if account.uid != 0
+            && !plain
+            && has_a_shell(&account)
+            && !is_left_out(&account, drop_in, policy)?
+        {
+            let shell = shown(account.shell.as_encoded_bytes());
+            found.extend(name_of(&account).map(|user| (user, shell)));
+        }
+    }
+    Ok(found)
 }
 
 /// Root, and a member of each group that is left out.

@@ -1,0 +1,194 @@
+//! A key that is good for one command only stays that where logins lead into environments: sshd does not see to it then.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use caddis_lab::{Host, Output, Signal, eventually};
+
+const KEYS: &str = "/home/alice/.ssh/authorized_keys";
+const SSH: &str = "ssh -o StrictHostKeyChecking=no -o LogLevel=ERROR -o BatchMode=yes";
+
+/// Where sshd forces every login into environments, and where it does not.
+const OURS: u16 = 22;
+const PLAIN: u16 = 2022;
+
+/// A host with both, and the key that root has for alice.
+fn host() -> (Host, String) {
+    let host = Host::start().unwrap();
+    host.sh(
+        "root",
+        "mkdir -p -m 755 /run/sshd && caddis admin login enable --no-reload && mkdir -p -m 700 ~/.ssh && ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519 && \
+         install -d -o alice -g alice -m 700 /home/alice/.ssh && install -o alice -g alice -m 600 /dev/null /home/alice/.ssh/authorized_keys",
+    )
+    .ok();
+    host.start_sshd();
+    let plain = format!("/usr/sbin/sshd -f /dev/null -p {PLAIN} -h /etc/ssh/ssh_host_ed25519_key");
+    host.sh("root", &plain).ok();
+    let key = host.read_text("/root/.ssh/id_ed25519.pub");
+    let mut words = key.split_ascii_whitespace();
+    let key = format!("{} {}", words.next().unwrap(), words.next().unwrap());
+    (host, key)
+}
+
+fn log_in(host: &Host, port: u16) -> Output {
+    let ask = format!("{SSH} -p {port} alice@localhost 'echo anything'");
+    host.sh("root", &ask)
+}
+
+/// sshd says which key it was in a file that it removes when the connection ends.
+#[test]
+fn who_hangs_up_at_once_is_not_faster() {
+    let (host, key) = host();
+    host.write(KEYS, format!("restrict,command=\"id\" {key}\n"), 0o600);
+    // The user's shell on the host comes before caddis-login. It may be slow; this one waits for the worst moment.
+    host.write(
+        "/home/alice/.bashrc",
+        "[ -z \"$CADDIS_ENV\" ] || return\ntrap 'echo $? > ~/over' EXIT\ntouch ~/begun\nwhile [ -e \"$SSH_USER_AUTH\" ]; do sleep 0.01; done\n",
+        0o644,
+    );
+    let mut client = host.spawn(
+        "root",
+        &format!("exec {SSH} alice@localhost 'touch ~/anything'"),
+    );
+    eventually("the login", || host.exists("/home/alice/begun"));
+    client.kill(Signal::KILL);
+    eventually("the end", || host.exists("/home/alice/over"));
+    assert!(!host.exists("/home/alice/anything"));
+    // So for another root, whose name sshd's rule does not know.
+    host.sh(
+        "root",
+        "sed -i 's/^alice:x:1000/alice:x:0/' /etc/passwd && rm /home/alice/begun /home/alice/over",
+    )
+    .ok();
+    host.sh("root", "chown -R root: /home/alice").ok();
+    let mut client = host.spawn(
+        "root",
+        &format!("exec {SSH} alice@localhost 'touch ~/anything'"),
+    );
+    eventually("the login", || host.exists("/home/alice/begun"));
+    client.kill(Signal::KILL);
+    eventually("the end", || host.exists("/home/alice/over"));
+    assert!(!host.exists("/home/alice/anything"));
+}
+
+/// Where sshd's file was, another user can put one that says something else, or that cannot be read.
+#[test]
+fn nobody_else_says_which_key_it_was() {
+    let (host, key) = host();
+    host.write(KEYS, format!("restrict,command=\"id\" {key}\n"), 0o600);
+    host.write(
+        "/home/alice/.bashrc",
+        "[ -z \"$CADDIS_ENV\" ] || return\ntrap 'echo $? > ~/over' EXIT\ntouch ~/begun\nwhile [ -e \"$SSH_USER_AUTH\" ]; do sleep 0.01; done\n\
+         echo $SSH_USER_AUTH > ~/gone.new; mv ~/gone.new ~/gone\nuntil [ -e \"$SSH_USER_AUTH\" ]; do sleep 0.01; done\n",
+        0o644,
+    );
+    for mode in ["000", "644"] {
+        host.sh("alice", "rm -f begun gone over").ok();
+        let mut client = host.spawn(
+            "root",
+            &format!("exec {SSH} alice@localhost 'touch ~/anything'"),
+        );
+        eventually("the login", || host.exists("/home/alice/begun"));
+        client.kill(Signal::KILL);
+        eventually("the end of its connection", || {
+            host.exists("/home/alice/gone")
+        });
+        let file = host.read_text("/home/alice/gone");
+        let forge = format!(
+            "umask 077; echo password > /tmp/forged; chmod {mode} /tmp/forged; mv /tmp/forged {file}"
+        );
+        host.sh("bob", &forge).ok();
+        eventually("the end", || host.exists("/home/alice/over"));
+        assert!(!host.exists("/home/alice/anything"), "{mode}");
+    }
+}
+
+/// Who becomes the user in a session of their own has proved that they may.
+#[test]
+fn somebody_elses_key_does_not_count_after_su() {
+    let (host, key) = host();
+    host.write(KEYS, format!("restrict,command=\"id\" {key}\n"), 0o600);
+    host.sh(
+        "root",
+        "usermod -s /usr/local/bin/caddis-login alice; echo publickey > /root/auth",
+    )
+    .ok();
+    for file in ["/root/auth", "/tmp/gone", ""] {
+        let mut command = host
+            .command("root", &["su", "alice"])
+            .env("SSH_CONNECTION", "::1 1 ::1 22");
+        if !file.is_empty() {
+            command = command.env("SSH_USER_AUTH", file);
+        }
+        let output = command.stdin("echo in:$CADDIS_ENV").run().ok();
+        assert!(output.stdout.ends_with("in:default\n"), "{output}");
+    }
+}
+
+/// Anybody can fill /tmp, so that sshd cannot say which key it was.
+#[test]
+fn sshd_that_cannot_say_the_key_gives_no_shell() {
+    let (host, key) = host();
+    host.sh("root", "mount -t tmpfs -o size=4k,mode=1777 tmpfs /tmp")
+        .ok();
+    host.sh("bob", "echo > /tmp/full").ok();
+    host.write(KEYS, format!("restrict,command=\"id\" {key}\n"), 0o600);
+    let refused = log_in(&host, OURS).exits(125);
+    assert_eq!(refused.stdout, "");
+    assert!(refused.stderr.contains("room in /tmp"), "{refused}");
+    // Where there is nothing to go by, nobody is kept out.
+    host.write(KEYS, format!("restrict {key}\n"), 0o600);
+    assert_eq!(log_in(&host, OURS).ok().stdout, "anything\n");
+}
+
+#[test]
+fn odd_lines_mean_what_they_mean_to_sshd() {
+    let (host, key) = host();
+    let (kind, digits) = key.split_once(' ').unwrap();
+    let (head, tail) = digits.split_at(20);
+    let restricted = format!("command=\"echo restricted\" {key}\n");
+    for line in [
+        restricted.clone(),
+        format!("command=\"echo restricted\"\t{key}\r\n"),
+        format!("command=\"echo restricted\" {key}\u{b}\n"),
+        format!("command=\"echo restricted\" {key}\0comment\n"),
+        format!("command=\"echo restricted\" {kind} {head}\u{c}{tail}\n"),
+        format!("no-pyt {key}\n{restricted}"),
+        format!("environment=\"x\" {key}\n{restricted}"),
+        format!("tunnel=\"x\" {key}\n{restricted}"),
+        format!("from=\"192.0.2.1\" {key}\n{restricted}"),
+        format!("expiry-time=\"20200101\" {key}\n{restricted}"),
+        format!("{kind}\r{digits}\n{restricted}"),
+        format!("\u{c}{key}\n{restricted}"),
+        format!("ssh-ed2551 {digits}\n{restricted}"),
+    ] {
+        host.write(KEYS, &line, 0o600);
+        for port in [PLAIN, OURS] {
+            let said = log_in(&host, port).ok();
+            assert_eq!(said.stdout, "restricted\n", "{port}: {line:?}");
+        }
+    }
+    // Which of two commands it is, is not guessed.
+    let two = format!("from=\"192.0.2.1\",command=\"echo wrong\" {key}\n{restricted}");
+    host.write(KEYS, two, 0o600);
+    assert_eq!(log_in(&host, PLAIN).ok().stdout, "restricted\n");
+    let refused = log_in(&host, OURS).exits(125);
+    assert!(
+        refused.stderr.contains("more than one command"),
+        "{refused}"
+    );
+    assert_eq!(refused.stdout, "");
+}
+
+#[test]
+fn such_a_key_does_not_choose_the_environment() {
+    let (host, key) = host();
+    let log_in = || {
+        let ask =
+            format!("{SSH} -o SetEnv=CADDIS_LOGIN_ENV=other alice@localhost 'echo $CADDIS_ENV'");
+        host.sh("root", &ask).ok().stdout
+    };
+    host.write(KEYS, format!("command=\"echo $CADDIS_ENV\" {key}\n"), 0o600);
+    assert_eq!(log_in(), "default\n");
+    assert!(!host.exists("/var/lib/caddis/env/1000/other"));
+    host.write(KEYS, key, 0o600);
+    assert_eq!(log_in(), "other\n");
+}
