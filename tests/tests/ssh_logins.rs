@@ -37,6 +37,9 @@ fn the_host_knows_who_is_logged_in(way: Way) {
     first.wait().ok();
     second.wait().ok();
     caddis_lab::eventually("both are gone", || who() == "# users=0\n");
+    // Two came and two went: utmp(5)'s USER_PROCESS and DEAD_PROCESS.
+    let look = "utmpdump /var/log/wtmp 2>/dev/null | cut -c-3 | sort | uniq -c | tr -s ' '";
+    assert_eq!(host.sh("root", look).ok().stdout, " 2 [7]\n 2 [8]\n");
 }
 
 /// Half of them by a forced command, half by their shell.
