@@ -4,7 +4,9 @@
 // A failed expectation ends the test there and then.
 #![allow(clippy::panic)]
 
+pub mod admin_login;
 pub mod attack;
+pub mod login;
 pub mod packages;
 pub mod readme;
 pub mod revert;

@@ -1,51 +1,9 @@
 //! `caddis-login` in place of the user's shell: what is called as that shell would be does what that shell would do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use caddis_lab::{Host, HostCommand, Output};
+use caddis_lab::{Host, Output};
+use caddis_tests::login::{Answers, LOGIN, POLICY, WHERE, called, forced};
 use caddis_tests::{Environments, HELPER};
-
-const LOGIN: &str = "/usr/local/bin/caddis-login";
-const POLICY: &str = "/etc/caddis/policy.toml";
-
-/// `program` with these arguments, called `name`.
-fn called<'host>(
-    host: &'host Host,
-    user: &str,
-    program: &str,
-    name: &str,
-    arguments: &[&str],
-) -> HostCommand<'host> {
-    let exec =
-        r#"name=$1 program=$2; shift 2; unset SHLVL PWD OLDPWD; exec -a "$name" "$program" "$@""#;
-    let argv = ["bash", "-c", exec, "-", name, program];
-    host.command(user, &[&argv[..], arguments].concat())
-}
-
-/// As sshd calls a forced command for this client's command.
-fn forced<'host>(host: &'host Host, user: &str, original: Option<&str>) -> HostCommand<'host> {
-    let command = called(host, user, "/bin/bash", "bash", &["-c", LOGIN])
-        .env("SSH_CONNECTION", "::1 1000 ::1 22")
-        .env("SSH_CLIENT", "::1 1000 22");
-    match original {
-        Some(original) => command.env("SSH_ORIGINAL_COMMAND", original),
-        None => command,
-    }
-}
-
-trait Told {
-    /// Succeeds and says this.
-    fn told(self, text: &str);
-}
-
-impl Told for Output {
-    #[track_caller]
-    fn told(self, text: &str) {
-        assert_eq!((self.text(), self.code()), (text, 0), "{self}");
-    }
-}
-
-/// Where a login has led.
-const WHERE: &str = "echo ${CADDIS_ENV-host}";
 
 #[track_caller]
 fn same(plain: Output, ours: Output) {
@@ -115,12 +73,12 @@ fn as_a_forced_command_it_does_what_the_client_asked_for() {
     forced(&host, "alice", None)
         .stdin(&told)
         .run()
-        .told("default -bash");
+        .answers("default -bash");
     // The user's shell may be this program as well.
     called(&host, "alice", LOGIN, "caddis-login", &["-c", LOGIN])
         .env("SSH_ORIGINAL_COMMAND", WHERE)
         .run()
-        .told("default");
+        .answers("default");
 }
 
 #[test]
@@ -148,8 +106,8 @@ fn over_ssh_nothing_is_different_but_the_place() {
     assert_eq!(told(&plain), told(&ours));
     assert_eq!(told(&plain)[0].2, 7);
     let place = |ssh| host.sh("root", &format!("{ssh} '{WHERE}'"));
-    place(&plain).told("host");
-    place(&ours).told("default");
+    place(&plain).answers("host");
+    place(&ours).answers("default");
 }
 
 #[test]
@@ -169,7 +127,7 @@ fn the_client_may_name_the_environment() {
         .env("CADDIS_LOGIN_ENV", name)
         .run()
     };
-    named("other").told("other gone");
+    named("other").answers("other gone");
     let refused = named("../x").exits(125);
     assert!(
         refused.stderr.contains("environment name `../x`"),
@@ -201,7 +159,7 @@ fn a_command_that_belongs_to_the_key_is_run_instead() {
     host.sh("root", &format!("{made} && gpasswd -d alice sudo"))
         .ok();
     host.sh("root", &format!("{ssh} whoami"))
-        .told("forced default");
+        .answers("forced default");
 }
 
 #[test]
@@ -226,116 +184,7 @@ fn keys_that_cannot_be_read_are_no_way_round_their_command() {
     );
     assert_eq!(refused.stdout, "");
     host.sh("alice", "rmdir .ssh/authorized_keys").ok();
-    run().told("in");
-}
-
-#[test]
-fn those_who_administer_get_the_plain_host_whatever_happens() {
-    let host = Host::start().unwrap();
-    host.sh("root", "usermod -aG sudo alice").ok();
-    let lands = |user: &str| {
-        [
-            called(&host, user, LOGIN, "-caddis-login", &["-c", WHERE]).run(),
-            forced(&host, user, Some(WHERE)).run(),
-            forced(&host, user, None).stdin(WHERE).run(),
-            called(&host, user, LOGIN, "caddis-login", &["--host", WHERE]).run(),
-        ]
-        // The message of the day comes before.
-        .map(|output| {
-            output
-                .ok()
-                .text()
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .to_owned()
-        })
-    };
-    let host_four_times = ["host"; 4].map(str::to_owned);
-    assert_eq!(lands("alice"), host_four_times);
-    host.append(POLICY, "\n[nonsense\n");
-    assert_eq!(lands("alice"), host_four_times);
-    host.write(POLICY, "[access]\nmin_uid = 2000\nnonsense = 1\n", 0o644);
-    assert_eq!(lands("carol"), host_four_times);
-    host.write(POLICY, "[login]\nbypass_groups = [\"proj\"]\n", 0o644);
-    assert_eq!(lands("carol"), host_four_times);
-    let bob = called(&host, "bob", LOGIN, "caddis-login", &["-c", WHERE]).run();
-    bob.told("default");
-    host.sh("root", &format!("rm {POLICY} {HELPER}")).ok();
-    host.sh("root", "usermod -aG sudo bob").ok();
-    assert_eq!(lands("bob"), host_four_times);
-}
-
-#[test]
-fn root_gets_in_without_anything_of_caddis() {
-    let host = Host::start().unwrap();
-    host.write(POLICY, "nonsense", 0o644);
-    host.sh("root", &format!("rm {HELPER}; chsh -s {LOGIN}"))
-        .ok();
-    for run in [
-        called(&host, "root", LOGIN, "-caddis-login", &["-c", WHERE]),
-        forced(&host, "root", Some(WHERE)),
-        called(&host, "root", LOGIN, "-caddis-login", &[]).stdin(WHERE),
-        forced(&host, "root", None).stdin(WHERE),
-    ] {
-        run.run().told("host");
-    }
-    // What is asked of the key goes wrong, too.
-    forced(&host, "root", Some(WHERE))
-        .env("SSH_USER_AUTH", "/proc")
-        .run()
-        .told("host");
-    let script =
-        format!("mount --bind /dev/null /etc/passwd; exec -a -caddis-login {LOGIN} -c '{WHERE}'");
-    host.run("root", &["unshare", "--mount", "bash", "-c", &script])
-        .told("host");
-}
-
-#[test]
-fn the_plain_host_is_the_policys_to_give() {
-    let host = Host::start().unwrap();
-    let ask = |string: &str| {
-        [
-            called(&host, "alice", LOGIN, "caddis-login", &["-c", string]).run(),
-            forced(&host, "alice", Some(string)).run(),
-        ]
-    };
-    let string = format!("caddis-login --host  {WHERE} 'a  b'; exit 3");
-    for refused in ask(&string) {
-        let refused = refused.exits(125);
-        assert_eq!(refused.stdout, "");
-        assert!(
-            refused.stderr.contains("policy: login.host") && refused.stderr.contains("hint: "),
-            "{refused}"
-        );
-    }
-    // Nor does a variable say where one is.
-    let command = called(
-        &host,
-        "alice",
-        LOGIN,
-        "caddis-login",
-        &["-c", "readlink /proc/self/ns/user"],
-    );
-    let outside = host
-        .run("alice", &["readlink", "/proc/self/ns/user"])
-        .ok()
-        .stdout;
-    assert_ne!(
-        command.env("CADDIS_ENV", "default").run().ok().stdout,
-        outside
-    );
-    host.write(POLICY, "[login]\nhost = true\n", 0o644);
-    for allowed in ask(&string) {
-        assert_eq!(allowed.exits(3).stdout, "host a  b\n");
-    }
-    let words = ["--host", "echo", "'a  b'"];
-    called(&host, "alice", LOGIN, "caddis-login", &words)
-        .run()
-        .told("a  b");
-    // Inside there is no way out.
-    let inside = host.inside("alice", "caddis-login --host id").exits(125);
-    assert!(inside.stderr.contains("leave it first"), "{inside}");
+    run().answers("in");
 }
 
 #[test]
@@ -398,7 +247,7 @@ fn somebody_who_becomes_the_user_inside_gets_a_shell() {
     let output = host.inside_root("alice", &su).ok();
     assert_eq!(output.stdout, "host /bin/bash\n", "{output}");
     // On the host it leads inside.
-    host.sh("root", &su).told("default /bin/bash");
+    host.sh("root", &su).answers("default /bin/bash");
 }
 
 #[test]
@@ -422,7 +271,7 @@ fn sshds_own_sftp_server_is_the_environments() {
         .stdin("put /root/up /tmp/up\n")
         .run();
     put.ok();
-    host.sh("root", &format!("{ssh} cat /tmp/up")).told("up");
+    host.sh("root", &format!("{ssh} cat /tmp/up")).answers("up");
     assert!(!host.exists("/tmp/up"));
     host.inside_root("alice", "rm /usr/lib/openssh/sftp-server")
         .ok();
