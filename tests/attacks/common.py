@@ -87,6 +87,20 @@ def apart(action):
     return run
 
 
+def uncovered():
+    """The environment's own root, without anything that is mounted in it. For root of an environment, apart."""
+    top = os.open("/", os.O_RDONLY)
+    c("unshare", CLONE_NEWNS)
+    mount("none", "/mnt", "tmpfs")
+    os.mkdir("/mnt/old")
+    os.chdir("/mnt")
+    syscall("pivot_root", ".", "old")
+    os.chdir("/")
+    # All that was mounted in the former root goes, and what is open of it stays.
+    c("umount2", "/old", MNT_DETACH)
+    return top
+
+
 def write(path, text):
     descriptor = os.open(path, os.O_WRONLY)
     try:

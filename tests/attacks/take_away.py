@@ -4,15 +4,7 @@ name, target = sys.argv[1:3]
 
 
 def replace():
-    top = os.open("/", os.O_RDONLY)
-    c("unshare", CLONE_NEWNS)
-    mount("none", "/mnt", "tmpfs")
-    os.mkdir("/mnt/old")
-    os.chdir("/mnt")
-    syscall("pivot_root", ".", "old")
-    os.chdir("/")
-    # All that was mounted in the former root goes, and what is open of it stays.
-    c("umount2", "/old", MNT_DETACH)
+    top = uncovered()
     os.rename(name, f"{name}.kept", src_dir_fd=top, dst_dir_fd=top)
     os.symlink(target, name, dir_fd=top)
     return sorted(os.listdir(top))

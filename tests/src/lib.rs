@@ -24,7 +24,7 @@ pub use install::make;
 pub use script::strict;
 pub use ssh::{Ssh, Way};
 pub use state::State;
-pub use terminal::in_foreground;
+pub use terminal::{commands_are_told_of_the_size, in_foreground, stopped_and_continued};
 pub use told::{NothingLeft, Told};
 pub use trial::interrupted_try;
 pub use untouched::Untouched;

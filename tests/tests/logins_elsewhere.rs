@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, Pty};
-use caddis_tests::{Environments, State, Way, in_foreground};
+use caddis_tests::{Environments, State, Way, stopped_and_continued};
 use std::time::Duration;
 
 /// What each test expects without Caddis as well, and with it as alice's shell.
@@ -110,13 +110,7 @@ fn a_person_who_becomes_alice_has_the_terminal() {
             "in[{}] 2\r\n/dev/pts/0\r\nlogin_shell    \ton\r\n",
             way.environment()
         ));
-        pty.send("sleep infinity\n");
-        in_foreground(&host, "sleep");
-        pty.send("\x1a");
-        pty.expect("Stopped");
-        pty.send("fg\n");
-        in_foreground(&host, "sleep");
-        pty.send("\x03");
+        stopped_and_continued(&host, &mut pty);
         pty.expect("alice@host:~$ ");
         pty.send("exit 5\n");
         pty.wait().exits(5);

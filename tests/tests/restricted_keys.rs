@@ -28,6 +28,30 @@ fn host() -> (Host, String) {
     (host, key)
 }
 
+/// A login that is cut off while the user's shell on the host, which comes before caddis-login, still runs: as `.bashrc` says
+/// here, until sshd has taken back what it has said of the key. `meanwhile` is done after that, with the name of sshd's file.
+fn hung_up(host: &Host, meanwhile: impl FnOnce(&str)) {
+    let marks = ["begun", "gone", "go-on", "over"].map(|mark| format!("/home/alice/{mark}"));
+    let [begun, gone, go_on, over] = &marks;
+    host.sh("root", &format!("rm -f {}", marks.join(" "))).ok();
+    host.write(
+        "/home/alice/.bashrc",
+        "[ -z \"$CADDIS_ENV\" ] || return\ntrap 'echo $? > ~/over' EXIT\ntouch ~/begun\n\
+         while [ -e \"$SSH_USER_AUTH\" ]; do sleep 0.01; done\necho $SSH_USER_AUTH > ~/gone.new; mv ~/gone.new ~/gone\n\
+         until [ -e ~/go-on ]; do sleep 0.01; done\n",
+        0o644,
+    );
+    let login = format!("exec {SSH} alice@localhost 'touch ~/anything'");
+    let mut client = host.spawn("root", &login);
+    eventually("the login", || host.exists(begun));
+    client.kill(Signal::KILL);
+    eventually("the end of its connection", || host.exists(gone));
+    meanwhile(host.read_text(gone).trim());
+    host.write(go_on, "", 0o644);
+    eventually("the end", || host.exists(over));
+    assert!(!host.exists("/home/alice/anything"));
+}
+
 fn log_in(host: &Host, port: u16) -> Output {
     let ask = format!("{SSH} -p {port} alice@localhost 'echo anything'");
     host.sh("root", &ask)
@@ -38,35 +62,14 @@ fn log_in(host: &Host, port: u16) -> Output {
 fn who_hangs_up_at_once_is_not_faster() {
     let (host, key) = host();
     host.write(KEYS, format!("restrict,command=\"id\" {key}\n"), 0o600);
-    // The user's shell on the host comes before caddis-login. It may be slow; this one waits for the worst moment.
-    host.write(
-        "/home/alice/.bashrc",
-        "[ -z \"$CADDIS_ENV\" ] || return\ntrap 'echo $? > ~/over' EXIT\ntouch ~/begun\nwhile [ -e \"$SSH_USER_AUTH\" ]; do sleep 0.01; done\n",
-        0o644,
-    );
-    let mut client = host.spawn(
-        "root",
-        &format!("exec {SSH} alice@localhost 'touch ~/anything'"),
-    );
-    eventually("the login", || host.exists("/home/alice/begun"));
-    client.kill(Signal::KILL);
-    eventually("the end", || host.exists("/home/alice/over"));
-    assert!(!host.exists("/home/alice/anything"));
+    hung_up(&host, |_| {});
     // So for another root, whose name sshd's rule does not know.
     host.sh(
         "root",
-        "sed -i 's/^alice:x:1000/alice:x:0/' /etc/passwd && rm /home/alice/begun /home/alice/over",
+        "sed -i 's/^alice:x:1000/alice:x:0/' /etc/passwd && chown -R root: /home/alice",
     )
     .ok();
-    host.sh("root", "chown -R root: /home/alice").ok();
-    let mut client = host.spawn(
-        "root",
-        &format!("exec {SSH} alice@localhost 'touch ~/anything'"),
-    );
-    eventually("the login", || host.exists("/home/alice/begun"));
-    client.kill(Signal::KILL);
-    eventually("the end", || host.exists("/home/alice/over"));
-    assert!(!host.exists("/home/alice/anything"));
+    hung_up(&host, |_| {});
 }
 
 /// Where sshd's file was, another user can put one that says something else, or that cannot be read.
@@ -74,30 +77,13 @@ fn who_hangs_up_at_once_is_not_faster() {
 fn nobody_else_says_which_key_it_was() {
     let (host, key) = host();
     host.write(KEYS, format!("restrict,command=\"id\" {key}\n"), 0o600);
-    host.write(
-        "/home/alice/.bashrc",
-        "[ -z \"$CADDIS_ENV\" ] || return\ntrap 'echo $? > ~/over' EXIT\ntouch ~/begun\nwhile [ -e \"$SSH_USER_AUTH\" ]; do sleep 0.01; done\n\
-         echo $SSH_USER_AUTH > ~/gone.new; mv ~/gone.new ~/gone\nuntil [ -e \"$SSH_USER_AUTH\" ]; do sleep 0.01; done\n",
-        0o644,
-    );
     for mode in ["000", "644"] {
-        host.sh("alice", "rm -f begun gone over").ok();
-        let mut client = host.spawn(
-            "root",
-            &format!("exec {SSH} alice@localhost 'touch ~/anything'"),
-        );
-        eventually("the login", || host.exists("/home/alice/begun"));
-        client.kill(Signal::KILL);
-        eventually("the end of its connection", || {
-            host.exists("/home/alice/gone")
+        hung_up(&host, |file| {
+            let forge = format!(
+                "umask 077; echo password > /tmp/forged; chmod {mode} /tmp/forged; mv /tmp/forged {file}"
+            );
+            host.sh("bob", &forge).ok();
         });
-        let file = host.read_text("/home/alice/gone");
-        let forge = format!(
-            "umask 077; echo password > /tmp/forged; chmod {mode} /tmp/forged; mv /tmp/forged {file}"
-        );
-        host.sh("bob", &forge).ok();
-        eventually("the end", || host.exists("/home/alice/over"));
-        assert!(!host.exists("/home/alice/anything"), "{mode}");
     }
 }
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Pty, Signal, eventually};
-use caddis_tests::{Ssh, State, Way, every_way, in_foreground};
+use caddis_tests::{Ssh, State, Way, commands_are_told_of_the_size, every_way, in_foreground};
 
 every_way!(
     a_login_shell_has_the_terminal,
@@ -46,12 +46,7 @@ fn a_login_shell_has_the_terminal(way: Way) {
     pty.resize(50, 132);
     pty.send("until [ \"$(stty size)\" = '50 132' ]; do :; done; echo re''sized\n");
     pty.expect("resized\r\n");
-    // Commands are told of it.
-    pty.send("python3 -c 'import os, signal; signal.pthread_sigmask(0, [28]); print(\"u\" + \"p\", flush=True); \
-              signal.sigwait([28]); print(*os.get_terminal_size())'\n");
-    pty.expect("up\r\n");
-    pty.resize(40, 100);
-    pty.expect("100 40\r\n");
+    commands_are_told_of_the_size(&mut pty);
     pty.send("exit\n");
     pty.wait().ok();
 }

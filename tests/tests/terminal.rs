@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, Pty, eventually};
-use caddis_tests::{State, in_foreground};
+use caddis_tests::{State, commands_are_told_of_the_size, in_foreground, stopped_and_continued};
 
 /// A shell of the host on a terminal, as a person has it who then types `caddis`.
 fn outer(host: &Host, user: &str) -> Pty {
@@ -40,21 +40,8 @@ fn a_login_shell_shows_its_environment_and_has_the_terminal() {
     pty.resize(50, 132);
     pty.send("stty size\n");
     pty.expect("50 132");
-    // Commands are told of it.
-    pty.send("python3 -c 'import os, signal; signal.pthread_sigmask(0, [28]); print(\"u\" + \"p\", flush=True); \
-              signal.sigwait([28]); print(*os.get_terminal_size())'\n");
-    pty.expect("up\r\n");
-    pty.resize(40, 100);
-    pty.expect("100 40\r\n");
-    // Job control within.
-    pty.send("sleep infinity\n");
-    in_foreground(&host, "sleep");
-    pty.send("\x1a");
-    pty.expect("Stopped");
-    pty.send("jobs; fg\n");
-    pty.expect("Stopped");
-    in_foreground(&host, "sleep");
-    pty.send("\x03");
+    commands_are_told_of_the_size(&mut pty);
+    stopped_and_continued(&host, &mut pty);
     pty.send("echo status $?\n");
     pty.expect("status 130");
     pty.send("caddis root\n");
@@ -218,13 +205,7 @@ fn what_root_runs_for_a_user_has_a_terminal_of_its_own() {
     pty.resize(33, 99);
     pty.send("until [ \"$(stty size)\" = '33 99' ]; do :; done; echo resized\n");
     pty.expect("\nresized\r\n");
-    pty.send("sleep infinity\n");
-    in_foreground(&host, "sleep");
-    pty.send("\x1a");
-    pty.expect("Stopped");
-    pty.send("fg\n");
-    in_foreground(&host, "sleep");
-    pty.send("\x03");
+    stopped_and_continued(&host, &mut pty);
     pty.send("echo status $?\n");
     pty.expect("status 130");
     pty.send("exit 7\n");

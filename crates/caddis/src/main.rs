@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod doctor;
 mod helper;
+mod program_file;
 mod render;
 mod session;
 mod terminal;
