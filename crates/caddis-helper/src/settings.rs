@@ -150,7 +150,7 @@ impl Kind {
                 } else {
                     settings.0.insert(key.clone(), value.clone());
                 }
-                let none = || Error::kernel("open", "the settings of", Errno::NOENT);
+                let none = || Error::kernel("open the settings of", whom, Errno::NOENT);
                 let directory = directory.ok_or_else(none)?;
                 self.write(directory, whom, &settings)?;
             }

@@ -18,6 +18,7 @@
 //! | `shell`, `execute` | which shell, and becoming it |
 //! | `motd` | what sshd does not show where it forces a command |
 //! | `variables` | what shells before have left in the environment variables |
+//! | `small_file` | reading what somebody else may have made into anything |
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

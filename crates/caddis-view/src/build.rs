@@ -47,6 +47,16 @@ pub struct Materials<'a> {
 pub const HARMLESS: MountAttrFlags =
     MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV);
 
+/// For what the kernel shows of itself, which root of the view has nothing to change in.
+const TO_LOOK_AT: MountAttrFlags = HARMLESS
+    .union(MountAttrFlags::MOUNT_ATTR_RDONLY)
+    .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
+/// Something of the host's as it is there, with all that is mounted in it.
+pub(crate) fn pass_through(source: impl AsFd) -> Result<OwnedFd> {
+    clone_mount(source, true, &MountAttr::new(HARMLESS).recursive())
+}
+
 /// Makes host changes come in and ours not go out.
 pub fn cut_loose() -> Result<()> {
     let flags = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
@@ -208,10 +218,7 @@ impl Builder<'_> {
             Step::Sys => {
                 let sys = openat(CWD, "/sys", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
                     .doing("open", || "/sys")?;
-                let flags = HARMLESS
-                    | MountAttrFlags::MOUNT_ATTR_RDONLY
-                    | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-                let mount = clone_mount(&sys, false, &MountAttr::new(flags))?;
+                let mount = clone_mount(&sys, false, &MountAttr::new(TO_LOOK_AT))?;
                 self.view.show(&mount, Path::new("/sys"), Missing::Insist)
             }
             Step::Cgroup {
@@ -223,13 +230,9 @@ impl Builder<'_> {
                     .iter()
                     .map(|option| option.split_once('=').unwrap_or((option, "")))
                     .collect();
-                let flags = HARMLESS
-                    | MountAttrFlags::MOUNT_ATTR_RDONLY
-                    | MountAttrFlags::MOUNT_ATTR_NOEXEC;
                 // The host may have given a hierarchy up meanwhile. Less is seen then; nobody is kept out for it.
-                let Ok(mount) = new_filesystem(fstype, &options, flags, |create| create()) else {
-                    return Ok(());
-                };
+                let mount = new_filesystem(fstype, &options, TO_LOOK_AT, |create| create());
+                let Ok(mount) = mount else { return Ok(()) };
                 self.view.show(&mount, at, Missing::PassOver)
             }
             Step::Run => self.run(),
@@ -240,21 +243,13 @@ impl Builder<'_> {
                 if owner != self.materials.identity.uid {
                     return Ok(());
                 }
-                let mount = clone_mount(source, true, &MountAttr::new(HARMLESS).recursive())?;
-                self.view.show(&mount, path, Missing::Create)
+                self.view
+                    .show(&pass_through(source)?, path, Missing::Create)
             }
             Step::Expose(path) => {
                 let Some(source) = source else { return Ok(()) };
-                let kind = FileType::from_raw_mode(
-                    fstat(source).doing("stat", || path.display())?.st_mode,
-                );
-                let mount = clone_mount(source, true, &MountAttr::new(HARMLESS).recursive())?;
-                let missing = if kind == FileType::Directory {
-                    Missing::Create
-                } else {
-                    Missing::CreateFile
-                };
-                self.view.show(&mount, path, missing)
+                let missing = Missing::like(source).doing("stat", || path.display())?;
+                self.view.show(&pass_through(source)?, path, missing)
             }
             Step::Proc => {
                 let flags = HARMLESS | MountAttrFlags::MOUNT_ATTR_NOEXEC;

@@ -2,25 +2,26 @@
 //! session that joins sees to it that it is seen inside. logind makes `/run/user/UID` anew for each first login, a
 //! service its socket at each start. What the host has no more stays as it is: who uses it inside may go on with it.
 //!
+//! The host's side is opened with the user's own rights, as at a start: what they cannot reach there is not shown here.
 //! Container root can change every name on the way at any moment, but mount nothing in this mount namespace. So the
 //! places are looked up and made as container root, without its capabilities over files and without links; what is made
 //! and mounted on must be on the view's own file systems; and each step goes by the descriptor of the one before.
 
-use crate::build::{HARMLESS, cut_loose};
+use crate::build::{cut_loose, pass_through};
 use crate::credentials::{as_container_root, as_user};
 use crate::ending::wait_for_end;
 use crate::error::{Context, Error, Result, words, write_all};
 use crate::identity::Identity;
 use crate::instance::Instance;
-use crate::layers::{attach, clone_mount};
+use crate::layers::attach;
 use crate::merge::open;
 use crate::place::{Missing, View};
 use crate::refresh::Overlays;
 use crate::start::read_all;
-use caddis_sys::{Forked, MountAttr, Namespaces, fork, unshare};
+use caddis_sys::{Forked, Namespaces, fork, unshare};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Statx, StatxAttributes, StatxFlags, fstat,
-    openat, openat2, statx,
+    AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxAttributes, StatxFlags, fstat, openat,
+    openat2, statx,
 };
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
@@ -46,6 +47,7 @@ pub fn renew(instance: &Instance, identity: &Identity, policy: &caddis_policy::V
     let Some(overlays) = Overlays::of(instance)? else {
         return Ok(());
     };
+    // A child, for it joins another mount namespace; and one that a server keeps waiting can be given up.
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).doing("pipe", || "to a child")?;
     match fork(Namespaces::Same).doing("start", || "a process for exposed paths")? {
         Forked::Child => {
@@ -147,6 +149,7 @@ fn expose(
     // As for a start: what is mounted below later comes in, and nothing goes out.
     unshare(UnshareFlags::NEWNS).doing("unshare", || "the mount namespace")?;
     cut_loose()?;
+    // Only now: open_tree(2) clones mounts of the caller's own mount namespace only.
     let sources = as_user(identity, || {
         let open = |path: &PathBuf| Some((path.clone(), open(path, false)?));
         Ok(paths.iter().filter_map(open).collect::<Vec<_>>())
@@ -154,10 +157,7 @@ fn expose(
     let sources = sources.doing("open", || "the exposed paths")?;
     let mounts: Vec<(PathBuf, OwnedFd)> = sources
         .into_iter()
-        .map(|(path, source)| {
-            let attr = MountAttr::new(HARMLESS).recursive();
-            clone_mount(&source, true, &attr).map(|mount| (path, mount))
-        })
+        .map(|(path, source)| Ok((path, pass_through(source)?)))
         .collect::<Result<_>>()?;
     // By these, what is mounted can be named to umount(2) without a path of the user's.
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -209,11 +209,7 @@ fn show(view: &View<'_>, mount: &OwnedFd, path: &Path) -> std::result::Result<()
             unmount(former.as_raw_fd().to_string(), UnmountFlags::DETACH)?;
         }
         Err(Errno::NOENT) => {
-            let missing = match FileType::from_raw_mode(fstat(mount)?.st_mode) {
-                FileType::Directory => Missing::Create,
-                _ => Missing::CreateFile,
-            };
-            view.make(path, missing)?;
+            view.make(path, Missing::like(mount)?)?;
         }
         _ => {}
     }

@@ -27,8 +27,8 @@ use rustix::time::Timespec;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// What process 1 holds on to, beside its own signals and events, the user namespace and the veil's lock.
-/// Everything else is closed. (And the instance's `/proc`, with the overlays, which are made with the view.)
+/// What process 1 holds on to from the start. Beside it, its own signals and events, the veil's lock, and what comes with the
+/// view: the user namespace, the overlays and the instance's `/proc`. Everything else is closed.
 pub(crate) struct Held {
     /// The read end of the FIFO that sessions hold open.
     pub(crate) sessions: OwnedFd,

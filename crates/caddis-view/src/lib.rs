@@ -2,12 +2,12 @@
 //!
 //! A request walks through the files in this order: [`mountinfo`] (the host's mounts, as data),
 //! [`plan`] (what to build, as data), [`start`] (user namespace and process 1), `init` (process 1:
-//! builds through [`build`], then reaps; what comes `afterwards`), [`instance`] (what runs, and who may join), [`session`]
-//! (a command inside).
+//! builds through [`build`], then reaps), [`instance`] (what runs, and who may join), [`session`] (a command inside),
+//! `afterwards` (process 1 when the last session has ended: by `visits`, `in_use` and the processes that are `leftover`).
 //!
 //! Beside that way: [`store`] and [`trial`] keep environments on disk, [`tree`] and [`overlayfs`] are how their layers are
-//! handled there, [`below`] shows what they are without their changes; [`veil`], [`refresh`], [`held`] and [`packages`]
-//! keep the view up to date with the host.
+//! handled there, [`below`] shows what they are without their changes; [`veil`], [`refresh`], [`held`], [`exposed`] and
+//! [`packages`] keep the view up to date with the host.
 //!
 //! Everything but the first two needs root: it is for the setuid helper and for `caddis-admin` alone.
 

@@ -9,7 +9,7 @@ use crate::credentials::{as_container_root, as_user};
 use crate::error::{Context, Result};
 use crate::identity::Identity;
 use crate::layers::attach;
-use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2};
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
 use std::os::fd::{AsFd, OwnedFd};
@@ -29,6 +29,16 @@ pub(crate) enum Missing {
     CreateFile,
     /// Make a directory; without it there is no view.
     Insist,
+}
+
+impl Missing {
+    /// Make what `file`, which is to be mounted there, is itself.
+    pub(crate) fn like(file: impl AsFd) -> std::result::Result<Missing, Errno> {
+        Ok(match FileType::from_raw_mode(fstat(file)?.st_mode) {
+            FileType::Directory => Missing::Create,
+            _ => Missing::CreateFile,
+        })
+    }
 }
 
 /// The file systems of a view, as far as they are mounted.

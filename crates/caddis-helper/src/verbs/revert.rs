@@ -5,7 +5,7 @@ use crate::arguments::Revert;
 use crate::caller::{Whom, only_tell};
 use crate::host::RUN;
 use crate::output;
-use crate::plan::resolved;
+use crate::policy_paths::resolved;
 use crate::preferred::{By, environment};
 use caddis_changes::revert::{Change, Ground, Outcome, Reverted, State, What};
 use caddis_policy::Policy;
