@@ -204,6 +204,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_for_outside_is_a_command() {
+        let command = Cli::command();
+        let names: Vec<_> = command
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .collect();
+        let known = caddis_client::outside::COMMANDS;
+        assert!(known.iter().all(|one| names.contains(one)), "{names:?}");
+    }
+
+    #[test]
     fn conflicts_are_refused() {
         assert_eq!(parsed(&["stop", "--all", "x"]).err(), Some(2));
         assert_eq!(parsed(&["admin", "stop"]).err(), Some(2));
