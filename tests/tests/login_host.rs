@@ -74,7 +74,7 @@ fn the_commands_do_what_they_do_on_the_host(way: Way) {
         }
         // Many at a time; who comes too early waits.
         let many =
-            "for n in $(seq 40); do caddis list > out$n & done; wait; cat out* | grep -c default";
+            "for n in $(seq 40); do caddis list > many$n & done; wait; cat many* | grep -c default";
         assert_eq!(ssh.run(many).ok().text(), "40");
     }
     ssh.lands();

@@ -34,6 +34,8 @@ Examples:
   caddis status                            what you have changed, and what was changed below since
   caddis list                              what you have, and how big it is
 
+Inside a login, what has to be done outside (status, diff, list, …) is done there for you. `caddis-login`(1) says how.
+
 Exit status: the command's own; 128+n if signal n ended it; 125 if Caddis failed;
 126 if the command cannot be executed; 127 if it was not found.";
 

@@ -18,7 +18,7 @@ use crate::session::{environment_name, named_or_meant, require_own_environments}
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Config {
-    /// The environment [default: the one of the setting `default`]
+    /// The environment [default: the one you are in, else the one of the setting `default`]
     #[arg(short, long, value_name = "ENV")]
     pub env: Option<OsString>,
 
