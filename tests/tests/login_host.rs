@@ -178,7 +178,7 @@ fn no_pager_is_started(way: Way) {
     if way == Way::Plain {
         return;
     }
-    let ssh = Ssh::start_with(way, "SetEnv CADDIS_PAGER=/usr/bin/touch~paged\n");
+    let ssh = Ssh::start_with(way, "SetEnv CADDIS_PAGER=/home/alice/pager\n");
     let pager = "/home/alice/pager";
     ssh.host
         .write(pager, "#!/bin/sh\ntouch /home/alice/paged; cat\n", 0o755);
