@@ -89,7 +89,13 @@ fn over_ssh_nothing_is_different_but_the_place() {
     // bash on the host then goes on beside the forced command, which is no longer the first shell's only one.
     host.write("/home/alice/.bashrc", "trap : EXIT\nREAD=yes\n", 0o644);
     let tidy = |output: Output| {
-        let own = ["CADDIS_ENV=", "debian_chroot=", "SSH_C", "SSH_USER_AUTH="];
+        let own = [
+            "CADDIS_ENV=",
+            "CADDIS_HOST=",
+            "debian_chroot=",
+            "SSH_C",
+            "SSH_USER_AUTH=",
+        ];
         let mut lines: Vec<String> = output.stdout.lines().map(str::to_owned).collect();
         lines.retain(|line| !own.iter().any(|own| line.starts_with(own)));
         lines.sort();

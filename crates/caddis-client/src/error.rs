@@ -73,6 +73,11 @@ impl Error {
         self
     }
 
+    /// Whether there is a hint.
+    pub fn is_hinted(&self) -> bool {
+        self.hint.is_some()
+    }
+
     /// What happened, without the hint.
     pub fn message(&self) -> &str {
         &self.message

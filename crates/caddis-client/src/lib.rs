@@ -9,6 +9,7 @@
 //! | [`user`] | accounts and groups |
 //! | [`session`] | what is asked for, by whom, as a call of the helper |
 //! | [`call`], [`record`] | the helper's arguments, and its answers |
+//! | [`outside`] | what is asked of the host from inside |
 //! | [`policy`] | where the policy is
 //! | [`text`] | what came from elsewhere, made safe to show |
 
@@ -16,6 +17,7 @@
 
 pub mod call;
 pub mod error;
+pub mod outside;
 pub mod percent;
 pub mod policy;
 pub mod record;

@@ -25,12 +25,15 @@ pub(crate) fn session(
         .to_string_lossy()
         .into_owned();
     let refused = |what: &str| {
-        Err(Error::refused(
-            what,
-            "here",
-            format!("this is inside the environment \"{here}\""),
+        // Only for a session `caddis` hands over the variable that says which one it is.
+        let place = match here.as_str() {
+            "" => "an environment".to_owned(),
+            name => format!("the environment \"{name}\""),
+        };
+        Err(
+            Error::refused(what, "here", format!("this is inside {place}"))
+                .hint("leave it first (`exit`), then try again on the host"),
         )
-        .hint("leave it first (`exit`), then try again on the host"))
     };
     let Verb::Session(session) = request.verb else {
         return refused("do that");

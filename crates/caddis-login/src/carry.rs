@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use caddis_client::error::Error;
+use caddis_client::outside::PLACE;
 use rustix::fs::{
     FileType, Mode, OFlags, Stat, Timespec, Timestamps, fchmod, fstat, futimens, lstat, mkdir,
     open, rename, stat, unlink,
@@ -17,8 +18,8 @@ use rustix::io::{Errno, pread};
 use rustix::process::{getpid, getuid};
 
 use crate::handed::MOST;
-use crate::relay;
 use crate::variables::{Variables, set};
+use crate::{hold, relay};
 
 /// A file of the host's.
 #[derive(Debug)]
@@ -47,6 +48,10 @@ pub fn all(files: impl Iterator<Item = File>, variables: &mut Variables, tell: b
 }
 
 fn one(file: File, variables: &mut Variables) -> io::Result<()> {
+    if file.variable == PLACE {
+        set(variables, PLACE, hold::start(&file.descriptor)?);
+        return Ok(());
+    }
     let source = fstat(&file.descriptor)?;
     let is_same = |there: &Stat| (there.st_dev, there.st_ino) == (source.st_dev, source.st_ino);
     if stat(&file.path).as_ref().is_ok_and(is_same) {

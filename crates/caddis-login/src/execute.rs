@@ -99,7 +99,15 @@ pub fn start(
             let _ = std::io::stderr().write_all(text.as_bytes());
         }
     }
-    Err(failed.unwrap_or_else(|| Error::failed("start a shell: there is none")))
+    let failed = failed.unwrap_or_else(|| Error::failed("start a shell: there is none"));
+    Err(match is_in_user_namespace() {
+        // Whoever has broken all shells of an environment gets in no more.
+        true if !failed.is_hinted() => failed.hint(
+            "if it is what you have changed: `ssh HOST caddis status` shows it; `caddis revert` and `caddis remove`, in \
+             the same way, give it up",
+        ),
+        _ => failed,
+    })
 }
 
 fn not_started(path: &Path, reason: Errno) -> Error {

@@ -6,9 +6,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use caddis_client::error::Error;
+use caddis_client::outside::PLACE;
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open, stat};
 use rustix::process::getuid;
 
+use crate::attendant;
 use crate::variables::{Variables, get};
 
 /// The first descriptor, which is this program itself: inside, it may be another version or gone.
@@ -38,7 +40,7 @@ pub struct Handed {
 }
 
 /// Opens them, under the numbers from [`FIRST`] on; whatever else had been open there is closed. They stay open over
-/// execve(2).
+/// execve(2). The way to the attendant is the last of them.
 pub fn open_all(variables: &Variables) -> Result<Handed, Error> {
     let failed = |reason| Error::io("open", "this program", reason);
     caddis_sys::close_from(FIRST.cast_unsigned()).map_err(failed)?;
@@ -55,6 +57,11 @@ pub fn open_all(variables: &Variables) -> Result<Handed, Error> {
             handed.descriptors.push(descriptor);
             handed.files.push((name, path.to_owned()));
         }
+    }
+    // Without one the login goes on: from inside, environments cannot be looked after then.
+    if let Ok(way) = attendant::start(variables) {
+        handed.descriptors.push(way);
+        handed.files.push((PLACE, "the host's `caddis`".into()));
     }
     let numbers = handed.descriptors.iter().map(AsRawFd::as_raw_fd);
     if !numbers.eq(FIRST..FIRST + i32::from(handed.count())) {

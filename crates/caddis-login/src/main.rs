@@ -14,7 +14,9 @@
 //! | `start` | what is to be started in the end, also as words from the one half to the other |
 //! | `authorized_keys`, `certificate` | what a key's owner has said is to run with it |
 //! | `outside`, `bypass`, `forced`, `handed`, `manage` | the first half |
-//! | `inside`, `carry`, `relay`, `stream`, `title` | the second half |
+//! | `inside`, `carry`, `relay`, `stream` | the second half |
+//! | `attendant`, `hold` | what is left on the host to look after environments, and the way to it |
+//! | `beside`, `title` | a process beside the session |
 //! | `shell`, `execute` | which shell, and becoming it |
 //! | `motd` | what sshd does not show where it forces a command |
 //! | `variables` | what shells before have left in the environment variables |
@@ -22,13 +24,16 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod attendant;
 mod authorized_keys;
+mod beside;
 mod bypass;
 mod carry;
 mod certificate;
 mod execute;
 mod forced;
 mod handed;
+mod hold;
 mod inside;
 mod invocation;
 mod manage;

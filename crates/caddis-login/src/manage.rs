@@ -12,16 +12,12 @@ use std::path::Path;
 use std::process::Command;
 
 use caddis_client::error::Error;
+use caddis_client::outside::is_for_outside;
 
 use crate::variables::Variables;
 
 /// The command line.
 const CADDIS: &str = "caddis";
-
-/// Those of its commands that are of use outside only. What runs something (`run`, `root`) is as good inside.
-const COMMANDS: [&str; 10] = [
-    "config", "diff", "doctor", "list", "new", "ps", "remove", "revert", "status", "stop",
-];
 
 /// Where it is installed; set when the program is built.
 const BINDIR: &str = match option_env!("CADDIS_BINDIR") {
@@ -47,11 +43,7 @@ pub fn arguments(string: &OsStr) -> Option<Vec<OsString>> {
     let words: Vec<OsString> = words
         .map(|word| OsStr::from_bytes(word).to_owned())
         .collect();
-    let command = words.first()?;
-    COMMANDS
-        .into_iter()
-        .any(|known| command == known)
-        .then_some(words)
+    is_for_outside(words.first()?).then_some(words)
 }
 
 /// What means nothing to any shell, wherever it stands in a word; and the space between.
@@ -60,18 +52,26 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// Becomes the command line.
-pub fn start(string: &OsStr, mut variables: Variables) -> Result<Infallible, Error> {
+pub fn start(string: &OsStr, variables: Variables) -> Result<Infallible, Error> {
+    let mut command = command(variables);
+    command.args(arguments(string).unwrap_or_default());
+    let reason = command.exec();
+    Err(not_executed(&command, reason))
+}
+
+/// The command line, with variables by which it starts no pager: most start a shell when they are asked to.
+pub fn command(mut variables: Variables) -> Command {
     variables.retain(|(name, _)| OF_PAGERS.into_iter().all(|one| name != one));
-    // Most pagers start a shell when they are asked to.
     variables.push(("PAGER".into(), "cat".into()));
-    let program = Path::new(BINDIR).join(CADDIS);
-    let reason = Command::new(&program)
-        .args(arguments(string).unwrap_or_default())
-        .env_clear()
-        .envs(variables)
-        .exec();
-    Err(Error::io("execute", program.display(), reason)
-        .hint("is Caddis installed completely? `caddis doctor` looks"))
+    let mut command = Command::new(Path::new(BINDIR).join(CADDIS));
+    command.env_clear().envs(variables);
+    command
+}
+
+/// It could not be executed.
+pub fn not_executed(command: &Command, reason: std::io::Error) -> Error {
+    Error::io("execute", command.get_program().display(), reason)
+        .hint("is Caddis installed completely? `caddis doctor` looks")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use caddis_client::error::Error;
+use caddis_client::outside::PLACE;
 use caddis_client::policy;
 use caddis_client::session::{Caller, For, Request, Role, is_absolute, plan};
 use caddis_client::user::Account;
@@ -90,9 +91,9 @@ fn in_environment(
     policy: &Policy,
     mut variables: Variables,
 ) -> Result<Infallible, Error> {
+    // What the one names is the host's, and has been read; the other is no client's to say.
+    variables.retain(|(name, _)| name != USER_AUTH && name != PLACE);
     let handed = handed::open_all(&variables)?;
-    // What it names is the host's, and has been read.
-    variables.retain(|(name, _)| name != USER_AUTH);
     let shells = [
         account.shell.clone(),
         policy.login.shell.clone().into_os_string(),

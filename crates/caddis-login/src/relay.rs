@@ -11,69 +11,35 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use caddis_sys::{Caught, Forked, Namespaces, block_all, close_all_but, fork, signalfd};
+use caddis_sys::{Caught, block_all, signalfd};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{Mode, OFlags, lstat, open, rmdir, unlink};
+use rustix::fs::{lstat, rmdir, unlink};
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect, listen,
-    socket_with,
-};
-use rustix::process::{
-    PidfdFlags, Signal, WaitId, WaitIdOptions, chdir, getpid, pidfd_open, setsid, umask, waitid,
-};
-use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, accept_with, connect, socket_with};
+use rustix::process::{PidfdFlags, Signal, getpid, pidfd_open};
 
+use crate::beside::{self, FLAGS};
 use crate::carry::make_directory_of;
 use crate::stream::Stream;
-use crate::title;
 
 /// How many connections there may be at a time.
 const MOST: usize = 64;
-
-/// How many more may wait to be accepted.
-const BACKLOG: i32 = 64;
-
-/// What the process is called.
-const NAME: &std::ffi::CStr = c"caddis-login";
 
 /// Starts the relay and returns where it listens: at `path`, or beside it where another session's relay does already.
 pub fn start(target: OwnedFd, path: &Path) -> io::Result<PathBuf> {
     let session = pidfd_open(getpid(), PidfdFlags::empty())?;
     let place = Place::take(path)?;
-    match detached() {
-        Ok(true) => {
+    match beside::fork() {
+        Ok(None) => {
             // Whoever logs in is not told that this ends.
             let _ = place.serve(&target, &session);
             place.leave();
             std::process::exit(0);
         }
-        Ok(false) => Ok(place.path),
+        Ok(Some(_)) => Ok(place.path),
         Err(errno) => {
             place.leave();
             Err(errno.into())
-        }
-    }
-}
-
-/// Forks twice, so that process 1 is who waits for the end. `true` in the new process.
-fn detached() -> Result<bool, Errno> {
-    match fork(Namespaces::Same)? {
-        Forked::Parent(_, between) => {
-            waitid(WaitId::PidFd(between.as_fd()), WaitIdOptions::EXITED)?
-                .and_then(|status| status.exit_status())
-                .map_or(Err(Errno::AGAIN), |status| match status {
-                    0 => Ok(false),
-                    _ => Err(Errno::AGAIN),
-                })
-        }
-        Forked::Child => {
-            let _ = setsid();
-            match fork(Namespaces::Same) {
-                Ok(Forked::Child) => Ok(true),
-                Ok(Forked::Parent(..)) => std::process::exit(0),
-                Err(_) => std::process::exit(1),
-            }
         }
     }
 }
@@ -123,16 +89,10 @@ impl Place {
         // Before that, a signal just ends it.
         block_all()?;
         let signals = signalfd()?;
-        let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-        dup2_stdin(&null)?;
-        dup2_stdout(&null)?;
-        dup2_stderr(&null)?;
-        let kept = [&self.listener, target, session, &signals].map(AsFd::as_fd);
-        // The owner of this one must not close somebody else's number.
-        std::mem::forget(null);
-        close_all_but(&kept)?;
-        chdir("/")?;
-        let _ = title::rename(NAME);
+        beside::settle(
+            c"caddis-login",
+            &[&self.listener, target, session, &signals].map(AsFd::as_fd),
+        )?;
         let address = SocketAddrUnix::new(format!("/proc/self/fd/{}", target.as_raw_fd()))?;
         let mut streams: Vec<Stream> = Vec::new();
         let mut exhausted = false;
@@ -192,21 +152,12 @@ impl Place {
     }
 }
 
-const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
-
 fn socket() -> Result<OwnedFd, Errno> {
     socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)
 }
 
-/// Only the user may connect, whatever the directory's mode.
 fn listen_at(path: &Path) -> Result<OwnedFd, Errno> {
-    let listener = socket()?;
-    let before = umask(Mode::XUSR | Mode::RWXG | Mode::RWXO);
-    let bound = SocketAddrUnix::new(path).and_then(|address| bind(&listener, &address));
-    umask(before);
-    bound?;
-    listen(&listener, BACKLOG)?;
-    Ok(listener)
+    beside::listen_at(path, SocketType::STREAM)
 }
 
 /// Whether a socket is there that nobody listens at any more.

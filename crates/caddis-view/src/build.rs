@@ -282,9 +282,9 @@ impl Builder<'_> {
         self.memory.directory("run/user", 0o755)?;
         self.memory.directory("run/caddis", 0o755)?;
         // sudo keeps the variables that say where one is: `caddis root` asks for the first one, Debian's
-        // prompt for the second.
+        // prompt for the third. The second one leads to the host's `caddis status`.
         let rule = format!(
-            "Defaults env_keep += \"CADDIS_ENV debian_chroot\"\n\
+            "Defaults env_keep += \"CADDIS_ENV CADDIS_HOST debian_chroot\"\n\
              #{} ALL=(ALL:ALL) NOPASSWD: ALL\n",
             self.materials.identity.uid
         );

@@ -34,6 +34,8 @@ Examples:
   caddis status                            what you have changed, and what was changed below since
   caddis list                              what you have, and how big it is
 
+Inside a login, what has to be done outside (status, diff, list, …) is done there for you. `caddis-login`(1) says how.
+
 Exit status: the command's own; 128+n if signal n ended it; 125 if Caddis failed;
 126 if the command cannot be executed; 127 if it was not found.";
 
@@ -201,6 +203,17 @@ mod tests {
             panic!()
         };
         assert_eq!(some.command, ["apt-get", "install", "-y", "sl"]);
+    }
+
+    #[test]
+    fn what_is_for_outside_is_a_command() {
+        let command = Cli::command();
+        let names: Vec<_> = command
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .collect();
+        let known = caddis_client::outside::COMMANDS;
+        assert!(known.iter().all(|one| names.contains(one)), "{names:?}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod doctor;
 mod helper;
+mod outside;
 mod program_file;
 mod render;
 mod session;
@@ -16,11 +17,13 @@ mod terminal;
 use std::process::ExitCode;
 
 use caddis_client::{error, user};
+use commands::from_inside::Place;
 
 fn main() -> ExitCode {
-    let arguments: Vec<_> = std::env::args_os().collect();
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    let asked_from = Place::take(&mut arguments);
     let outcome = match cli::parse(&arguments) {
-        Ok(cli) => commands::run(cli),
+        Ok(cli) => outside::ask(&arguments).unwrap_or_else(|| commands::run(cli, asked_from)),
         Err(code) => return ExitCode::from(code),
     };
     match outcome {

@@ -22,8 +22,8 @@ pub struct Caller {
 /// The most that the kernel leaves: `_STK_LIM`.
 const LEFT_TO_SETUID_PROGRAMS: u64 = 8 << 20;
 
-/// Set by the helper for every command in an environment.
-const INSIDE: &str = "CADDIS_ENV";
+/// The environment one is in: set by the helper for every command in it.
+pub const HERE: &str = "CADDIS_ENV";
 
 impl Caller {
     /// This process.
@@ -45,7 +45,7 @@ impl Caller {
 /// Whether this process seems to be in an environment. `su -` drops the variable; the host's root is never in a user
 /// namespace of somebody's.
 pub fn is_inside() -> bool {
-    std::env::var_os(INSIDE).is_some_and(|name| !name.is_empty()) || is_in_user_namespace()
+    std::env::var_os(HERE).is_some_and(|name| !name.is_empty()) || is_in_user_namespace()
 }
 
 /// Whether this process is in a user namespace of somebody's: the same question, answered by the kernel alone.

@@ -7,7 +7,7 @@ mod variables;
 
 use std::ffi::OsString;
 
-pub use caller::{Caller, is_in_user_namespace, is_inside};
+pub use caller::{Caller, HERE, is_in_user_namespace, is_inside};
 pub use names::{environment_name, named_or_meant};
 pub use plan::{For, is_absolute, plan};
 

@@ -18,13 +18,17 @@ use crate::session::{environment_name, named_or_meant, require_own_environments}
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Config {
-    /// The environment [default: the one of the setting `default`]
+    /// The environment [default: the one you are in, else the one of the setting `default`]
     #[arg(short, long, value_name = "ENV")]
     pub env: Option<OsString>,
 
     /// The setting
     #[arg(value_name = "KEY[=VALUE]")]
     pub setting: Option<OsString>,
+
+    /// The environment that is meant where none is named: the one it was asked from
+    #[arg(skip)]
+    pub here: Option<OsString>,
 }
 
 const EXAMPLES: &str = "\
@@ -65,7 +69,10 @@ impl Config {
         if self.setting.is_none() && named.is_none() {
             print(&String::from_utf8_lossy(&own.bytes()?))?;
         }
-        let name = named_or_meant(self.env.as_deref(), Call::new("config"))?;
+        let name = named_or_meant(
+            self.env.as_deref().or(self.here.as_deref()),
+            Call::new("config"),
+        )?;
         match Call::new("config")
             .operands([OsString::from(name.as_str())])
             .operands(self.setting)

@@ -6,6 +6,7 @@ pub mod diff;
 pub mod diff_packages;
 pub mod doctor;
 pub mod enter;
+pub mod from_inside;
 pub mod generate;
 pub mod list;
 pub mod new;
@@ -24,9 +25,13 @@ pub mod trial;
 
 use crate::cli::{Cli, Command};
 use crate::error::Error;
+use from_inside::Place;
 
 /// Runs a command; returns the exit status.
-pub fn run(cli: Cli) -> Result<u8, Error> {
+pub fn run(mut cli: Cli, asked_from: Option<Place>) -> Result<u8, Error> {
+    if let Some(place) = asked_from {
+        place.complete(&mut cli.command)?;
+    }
     match cli.command {
         Command::Enter(command) => command.run(),
         Command::Run(command) => command.run(),

@@ -24,7 +24,7 @@ use crate::session::{environment_name, require_own_environments};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Revert {
-    /// The environment [default: yours, see `caddis config`]
+    /// The environment [default: the one you are in, else yours, see `caddis config`]
     #[arg(short, long, value_name = "ENV")]
     pub env: Option<OsString>,
 

@@ -29,7 +29,7 @@ pub struct StatusOf {
 
 const EXAMPLES: &str = "\
 Examples:
-  caddis status                                      your default environment
+  caddis status                                      the one you are in, or your default one
   caddis status -e project                           another one
   caddis status --json | jq -r '.shadowed[].path'    yours, and changed below since";
 

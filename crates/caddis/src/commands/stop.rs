@@ -15,7 +15,7 @@ use crate::session::{environment_name, require_own_environments};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Stop {
-    /// The environment [default: yours, see `caddis config`]
+    /// The environment [default: the one you are in, else yours, see `caddis config`]
     #[arg(value_name = "ENV", conflicts_with = "all")]
     pub env: Option<OsString>,
 
@@ -26,7 +26,7 @@ pub struct Stop {
 
 const EXAMPLES: &str = "\
 Examples:
-  caddis stop            your default environment
+  caddis stop            the environment you are in, or your default one
   caddis stop project
   caddis stop --all";
 

@@ -15,7 +15,7 @@ use crate::user::{Account, group};
 /// One environment.
 #[derive(Debug, Args)]
 pub struct Target {
-    /// The environment [default: yours, see `caddis config`]
+    /// The environment [default: the one you are in, else yours, see `caddis config`]
     #[arg(short, long, value_name = "ENV")]
     pub env: Option<OsString>,
 
