@@ -76,6 +76,45 @@ impl Wish {
     }
 }
 
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The command has stopped, as it was told to: what is typed from now on is somebody else's.
+    Stopped,
+    /// It has ended, or could not be started.
+    Ended {
+        /// As a shell would report it.
+        status: u8,
+        /// What there is to say beside what it has said itself.
+        text: Vec<u8>,
+    },
+}
+
+const STOPPED: u8 = b's';
+const ENDED: u8 = b'e';
+
+impl Answer {
+    /// As a message.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Stopped => vec![STOPPED],
+            Self::Ended { status, text } => [&[ENDED, *status], text.as_slice()].concat(),
+        }
+    }
+
+    /// And back; `None`: it makes no sense.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            [STOPPED] => Some(Self::Stopped),
+            [ENDED, status, text @ ..] => Some(Self::Ended {
+                status: *status,
+                text: text.to_vec(),
+            }),
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -113,7 +152,19 @@ mod tests {
         }
 
         #[test]
+        fn what_was_answered_is_understood(status: u8, text: Vec<u8>, stopped: bool) {
+            let answer = match stopped {
+                true => Answer::Stopped,
+                false => Answer::Ended { status, text },
+            };
+            prop_assert_eq!(Answer::from_bytes(&answer.to_bytes()), Some(answer));
+        }
+
+        #[test]
         fn any_bytes_mean_something_or_nothing(bytes: Vec<u8>) {
+            if let Some(answer) = Answer::from_bytes(&bytes) {
+                prop_assert_eq!(&answer.to_bytes(), &bytes);
+            }
             if let Some(wish) = Wish::from_bytes(&bytes) {
                 prop_assert_eq!(wish.to_bytes(), Some(bytes));
             }

@@ -19,8 +19,8 @@ use std::process::{Child, Stdio};
 
 use caddis_client::call::code_of;
 use caddis_client::error::{Error, FAILED};
-use caddis_client::outside::{FROM_INSIDE, LONGEST, Wish};
-use caddis_sys::{block_all, default_actions, empty_mask, set_mask};
+use caddis_client::outside::{Answer, FROM_INSIDE, LONGEST, Wish};
+use caddis_sys::{block_all, default_actions, empty_mask, set_mask, signalfd};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FileType, Mode, OFlags, fstat, mkdir, open, rmdir, unlink};
 use rustix::io::{Errno, dup};
@@ -28,7 +28,9 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendFlags, SocketType,
     accept_with, recv, recvmsg, send,
 };
-use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process_group, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, kill_process_group, pidfd_open, waitid,
+};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::beside::{self, FLAGS, listen_at};
@@ -93,10 +95,15 @@ fn serve(listener: &OwnedFd, session: &OwnedFd, variables: &Variables) -> Result
     default_actions(&PASSED.map(Signal::as_raw));
     // Ignored, it would lose their status.
     default_actions(&[Signal::CHILD.as_raw()]);
-    set_mask(empty_mask())?;
+    // Told of by a descriptor: that a command has stopped.
+    block_all()?;
+    let signals = signalfd()?;
     let mut requests: Vec<Request> = Vec::new();
     loop {
-        let mut polled = vec![PollFd::new(session, PollFlags::IN)];
+        let mut polled = vec![
+            PollFd::new(session, PollFlags::IN),
+            PollFd::new(&signals, PollFlags::IN),
+        ];
         if requests.len() < MOST {
             polled.push(PollFd::new(listener, PollFlags::IN));
         }
@@ -107,7 +114,7 @@ fn serve(listener: &OwnedFd, session: &OwnedFd, variables: &Variables) -> Result
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }
-        if !polled[0].revents().is_empty() {
+        if !polled[0].revents().is_empty() || beside::told_to_end(&signals)? {
             requests.iter_mut().for_each(Request::leave);
             return Ok(());
         }
@@ -117,6 +124,7 @@ fn serve(listener: &OwnedFd, session: &OwnedFd, variables: &Variables) -> Result
                 Ok(connection) => requests.push(Request {
                     connection: Some(connection),
                     command: None,
+                    stopping: false,
                 }),
                 Err(Errno::AGAIN) => break,
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
@@ -132,6 +140,8 @@ struct Request {
     /// `None`: whoever asked has gone.
     connection: Option<OwnedFd>,
     command: Option<Running>,
+    /// The command has been told to stop, and whoever asked is to be told that it has.
+    stopping: bool,
 }
 
 /// A command and what it is waited for by. Its process group has its number.
@@ -165,7 +175,7 @@ impl Request {
             match start_command(wish, streams, variables) {
                 Ok(running) => self.command = Some(running),
                 Err(error) => {
-                    self.answer(FAILED, &error.to_string());
+                    self.ended(FAILED, &error.to_string());
                     return false;
                 }
             }
@@ -177,13 +187,25 @@ impl Request {
         {
             Some(Ok(None)) => {}
             Some(Ok(Some(status))) => {
-                self.answer(code_of(status), "");
+                self.ended(code_of(status), "");
                 return false;
             }
             Some(Err(_)) | None => return false,
         }
         self.listen();
+        self.look_whether_stopped();
         true
+    }
+
+    fn look_whether_stopped(&mut self) {
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
+        if self.stopping
+            && let Some(command) = &self.command
+            && let Ok(Some(_)) = waitid(WaitId::PidFd(command.process.as_fd()), options)
+        {
+            self.stopping = false;
+            self.answer(&Answer::Stopped);
+        }
     }
 
     /// Passes signals on.
@@ -194,6 +216,7 @@ impl Request {
                 Ok((1, _)) => {
                     let known = |signal: &Signal| signal.as_raw() == i32::from(number[0]);
                     if let Some(signal) = PASSED.into_iter().find(known) {
+                        self.stopping = signal == Signal::STOP;
                         self.signal(signal);
                     }
                 }
@@ -219,12 +242,16 @@ impl Request {
         }
     }
 
-    fn answer(&self, status: u8, text: &str) {
-        let bytes: Vec<u8> = std::iter::once(status).chain(text.bytes()).collect();
+    fn ended(&self, status: u8, text: &str) {
+        let text = text.as_bytes().to_vec();
+        self.answer(&Answer::Ended { status, text });
+    }
+
+    fn answer(&self, answer: &Answer) {
         if let Some(connection) = &self.connection {
             let _ = send(
                 connection,
-                &bytes,
+                &answer.to_bytes(),
                 SendFlags::DONTWAIT | SendFlags::NOSIGNAL,
             );
         }
@@ -286,9 +313,12 @@ fn start_command(
         .stdout(output)
         .stderr(error)
         .process_group(0);
-    let child = command
-        .spawn()
-        .map_err(|reason| manage::not_executed(&command, reason))?;
+    // What is blocked here would be blocked there.
+    let failed = |errno| Error::io("unblock", "signals", errno);
+    set_mask(empty_mask()).map_err(failed)?;
+    let child = command.spawn();
+    block_all().map_err(failed)?;
+    let child = child.map_err(|reason| manage::not_executed(&command, reason))?;
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let failed = |errno| Error::io("wait for", "caddis on the host", errno);
     let group = group.ok_or(Errno::SRCH).map_err(failed)?;

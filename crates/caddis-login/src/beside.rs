@@ -7,14 +7,14 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use caddis_sys::{Forked, Namespaces, close_all_but};
+use caddis_sys::{Caught, Forked, Namespaces, close_all_but};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, read, write};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, WaitId, WaitIdOptions, chdir, setsid, umask, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, chdir, setsid, umask, waitid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use crate::title;
@@ -65,6 +65,18 @@ pub fn settle(name: &CStr, kept: &[BorrowedFd<'_>]) -> Result<(), Errno> {
     chdir("/")?;
     let _ = title::rename(name);
     Ok(())
+}
+
+/// What ends such a process as it would any other one.
+const ENDING: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
+
+/// Reads the signals that have come, which are blocked.
+pub fn told_to_end(signals: &OwnedFd) -> Result<bool, Errno> {
+    let mut end = false;
+    while let Some(caught) = Caught::read(signals)? {
+        end |= ENDING.map(Signal::as_raw).contains(&caught.signal);
+    }
+    Ok(end)
 }
 
 /// A socket that listens at `path`. Only the user may connect, whatever the directory's mode.

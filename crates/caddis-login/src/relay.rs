@@ -11,12 +11,12 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use caddis_sys::{Caught, block_all, signalfd};
+use caddis_sys::{block_all, signalfd};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{lstat, rmdir, unlink};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, accept_with, connect, socket_with};
-use rustix::process::{PidfdFlags, Signal, getpid, pidfd_open};
+use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
 use crate::beside::{self, FLAGS};
 use crate::carry::make_directory_of;
@@ -111,7 +111,7 @@ impl Place {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno),
             }
-            if !polled[0].revents().is_empty() || told_to_end(&signals)? {
+            if !polled[0].revents().is_empty() || beside::told_to_end(&signals)? {
                 return Ok(());
             }
             let before = streams.len();
@@ -164,14 +164,4 @@ fn listen_at(path: &Path) -> Result<OwnedFd, Errno> {
 fn is_dead(path: &Path) -> bool {
     let tried = SocketAddrUnix::new(path).and_then(|address| connect(socket()?, &address));
     tried == Err(Errno::CONNREFUSED)
-}
-
-fn told_to_end(signals: &OwnedFd) -> Result<bool, Errno> {
-    while let Some(caught) = Caught::read(signals)? {
-        let is = |signal: Signal| caught.signal == signal.as_raw();
-        if is(Signal::TERM) || is(Signal::HUP) || is(Signal::INT) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

@@ -8,7 +8,7 @@ use std::io::{self, IoSlice, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
-use caddis_client::outside::{PLACE, Wish, is_for_outside};
+use caddis_client::outside::{Answer, PLACE, Wish, is_for_outside};
 use caddis_client::session::{HERE, is_in_user_namespace};
 use caddis_sys::{Caught, Signals, block_all, default_actions, set_mask, signalfd};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -112,42 +112,51 @@ fn answer(connection: &OwnedFd, signals: &OwnedFd) -> Result<(u8, Option<Signal>
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(failed(errno)),
         }
-        if !polled[0].revents().is_empty() {
-            break;
-        }
+        let is_answered = !polled[0].revents().is_empty();
         while let Some(caught) = Caught::read(signals).map_err(failed)? {
             passed = pass_on(caught.signal, connection).or(passed);
         }
+        if !is_answered {
+            continue;
+        }
+        let mut bytes = [0; LONGEST_ANSWER];
+        let (length, _) = recv(connection, &mut bytes, RecvFlags::empty()).map_err(failed)?;
+        match bytes.get(..length).and_then(Answer::from_bytes) {
+            Some(Answer::Stopped) => {
+                let _ = kill_process(getpid(), Signal::STOP);
+                tell(connection, Signal::CONT);
+            }
+            Some(Answer::Ended { status, text }) => {
+                let _ = io::stderr().lock().write_all(&text);
+                let ended = |signal: &Signal| i32::from(status) == 128 + signal.as_raw();
+                return Ok((status, passed.filter(ended)));
+            }
+            None => {
+                return Err(Error::failed(
+                    "ask the host: it has ended without an answer",
+                ));
+            }
+        }
     }
-    let mut bytes = [0; LONGEST_ANSWER];
-    let (length, _) = recv(connection, &mut bytes, RecvFlags::empty()).map_err(failed)?;
-    let Some((status, text)) = bytes.get(..length).and_then(<[u8]>::split_first) else {
-        return Err(Error::failed(
-            "ask the host: it has ended without an answer",
-        ));
-    };
-    let _ = io::stderr().lock().write_all(text);
-    let ended_by = passed.filter(|signal| i32::from(*status) == 128 + signal.as_raw());
-    Ok((*status, ended_by))
+}
+
+fn tell(connection: &OwnedFd, signal: Signal) {
+    let number = u8::try_from(signal.as_raw()).unwrap_or_default();
+    // The answer, or the end of the connection, is about to be read.
+    let _ = send(connection, &[number], SendFlags::NOSIGNAL);
 }
 
 /// Passes on what would end this process or stop it. Returned is a signal that may end the command.
 fn pass_on(number: i32, connection: &OwnedFd) -> Option<Signal> {
-    let tell = |signal: Signal| {
-        let number = u8::try_from(signal.as_raw()).unwrap_or_default();
-        // The answer, or the end of the connection, is about to be read.
-        let _ = send(connection, &[number], SendFlags::NOSIGNAL);
-    };
     let is = |signal: &Signal| signal.as_raw() == number;
     if is(&Signal::TSTP) {
-        // The command is in no job of this terminal's, and must not read from it meanwhile.
-        tell(Signal::STOP);
-        let _ = kill_process(getpid(), Signal::STOP);
-        tell(Signal::CONT);
+        // The command is in no job of this terminal's. So that it does not read what is meant for the shell, this process
+        // stops when it is told that the command has.
+        tell(connection, Signal::STOP);
     }
     let ends = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
     let signal = ends.into_iter().find(is)?;
-    tell(signal);
+    tell(connection, signal);
     Some(signal)
 }
 
