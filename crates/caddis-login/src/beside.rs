@@ -62,6 +62,8 @@ pub fn settle(name: &CStr, kept: &[BorrowedFd<'_>]) -> Result<(), Errno> {
     // The owner of this one must not close somebody else's number.
     std::mem::forget(null);
     close_all_but(kept)?;
+    // The session's end wakes it, and is not to wait for it.
+    let _ = caddis_sys::never_preempt();
     chdir("/")?;
     let _ = title::rename(name);
     Ok(())

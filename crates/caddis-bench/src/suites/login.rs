@@ -15,44 +15,51 @@ pub const OVER_PLAIN: [&str; 2] = [
     "login shell, `ssh HOST true`, over plain",
 ];
 
-const NOTE: &str = "Three accounts with the same files and keys: one logs in to the plain host, one by way of sshd's \
-`ForceCommand` (`caddis admin login enable`), one has `caddis-login` for its login shell. Each round logs in once each way; the \
-*over plain* rows are the differences within the rounds. The environment runs already, as for somebody who has logged in a \
-moment ago; *first* means that it is started by the login. *Shell* is a login shell on a terminal that ends at once. \
-ForceCommand costs one shell more: sshd has the user's shell start the command.";
+const NOTE: &str = "One user with one home logs in three ways: to an sshd that knows nothing of Caddis, to one with `ForceCommand` \
+(`caddis admin login enable`), and to the first one under a second name of the same uid that has `caddis-login` for its login shell. \
+Each round logs in once each way; the *over plain* rows are the differences within the rounds. The environment runs already, as for \
+somebody who has logged in a moment ago; *first* means that it is started by the login. *Shell* is a login shell on a terminal that \
+ends at once. Over 90 % of a login is ssh's own: keys and PAM. ForceCommand costs one shell more: sshd has the user's shell start \
+the command.";
 
-/// Keys, the three accounts, and the server.
+/// A key, two names of one user, and the plain sshd; the one that Caddis knows of is started afterwards.
 const PREPARE: &str = r#"
 mkdir -p -m 755 /run/sshd
-usermod --shell /usr/local/bin/caddis-login carol
-groupadd --force landing && usermod --append --groups landing alice
+useradd --non-unique --uid 1000 --gid 1000 --home-dir /home/alice --shell /usr/local/bin/caddis-login second
 ssh-keygen -q -t ed25519 -N '' -f /opt/bench/key && chown alice /opt/bench/key
-for user in alice bob carol; do
-    install -d -o $user -g $user -m 700 /home/$user/.ssh
-    install -o $user -g $user -m 600 /opt/bench/key.pub /home/$user/.ssh/authorized_keys
-    touch /home/$user/.hushlogin
-    echo exit >/home/$user/.bash_profile
-done
-printf '%s\n' 'Host *' 'IdentityFile /opt/bench/key' 'StrictHostKeyChecking no' 'UserKnownHostsFile /dev/null' \
-    'LogLevel ERROR' >/opt/bench/ssh_config
-caddis admin login enable --group landing --no-reload
+install -d -o alice -g alice -m 700 /home/alice/.ssh
+install -o alice -g alice -m 600 /opt/bench/key.pub /home/alice/.ssh/authorized_keys
+touch /home/alice/.hushlogin
+echo exit >/home/alice/.bash_profile
+printf '%s\n' 'Host plain shell' 'Port 2222' 'Host *' 'HostName localhost' 'IdentityFile /opt/bench/key' \
+    'StrictHostKeyChecking no' 'UserKnownHostsFile /dev/null' 'LogLevel ERROR' >/opt/bench/ssh_config
+sed '/^Include/d' /etc/ssh/sshd_config >/opt/bench/sshd_config
+/usr/sbin/sshd -f /opt/bench/sshd_config -p 2222 -o PidFile=/run/plain.pid
+until [ -s /run/plain.pid ]; do sleep 0.01; done
+caddis admin login enable --no-reload
 "#;
 
-/// A login of one user in one of two forms.
+/// A login in one of two forms.
 #[derive(Debug, Clone)]
 struct Login {
-    user: &'static str,
+    /// `USER@` and one of the client's names for the two servers.
+    place: &'static str,
     shell: bool,
     first: bool,
 }
 
+const STOP: [&str; 4] = ["/usr/local/bin/caddis", "admin", "stop", "--all"];
+
+const PLAIN: &str = "alice@plain";
+const FORCED: &str = "alice@forced";
+const SHELL: &str = "second@shell";
+
 impl Login {
     fn command(&self) -> Vec<String> {
-        let place = format!("{}@localhost", self.user);
         let mut words = vec!["/usr/bin/ssh", "-F", "/opt/bench/ssh_config"];
         match self.shell {
-            true => words.extend(["-tt", &place]),
-            false => words.extend([&place, "true"]),
+            true => words.extend(["-tt", self.place]),
+            false => words.extend([self.place, "true"]),
         }
         words.into_iter().map(Into::into).collect()
     }
@@ -61,31 +68,27 @@ impl Login {
 pub fn run(site: &mut Site) -> Result<Table> {
     site.serve_ssh(PREPARE)?;
     site.set_linger(Linger::Long)?;
-    let login = |user, shell, first| Login { user, shell, first };
+    let login = |place, shell, first| Login {
+        place,
+        shell,
+        first,
+    };
     let logins = [
-        login("bob", false, false),
-        login("alice", false, false),
-        login("carol", false, false),
-        login("bob", true, false),
-        login("alice", true, false),
-        login("carol", true, false),
-        login("carol", false, true),
+        login(PLAIN, false, false),
+        login(FORCED, false, false),
+        login(SHELL, false, false),
+        login(PLAIN, true, false),
+        login(FORCED, true, false),
+        login(SHELL, true, false),
+        login(SHELL, false, true),
     ];
     let series = rounds(&logins, LOGINS, |login| {
         if login.first {
-            let stop = [
-                "/usr/local/bin/caddis",
-                "admin",
-                "stop",
-                "--user",
-                login.user,
-            ];
-            site.runner(Who::Root).time(stop.map(Into::into).into())?;
+            site.runner(Who::Root).time(STOP.map(Into::into).into())?;
         }
         site.runner(Who::Alice).time(login.command())
     })?;
-    let stop = ["/usr/local/bin/caddis", "admin", "stop", "--all"].map(Into::into);
-    site.runner(Who::Root).time(stop.into())?;
+    site.runner(Who::Root).time(STOP.map(Into::into).into())?;
     site.clean()?;
     let over = |index: usize, plain: usize| -> Vec<f64> {
         let pairs = series[index].iter().zip(&series[plain]);
