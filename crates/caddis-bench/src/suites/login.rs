@@ -15,51 +15,62 @@ pub const OVER_PLAIN: [&str; 2] = [
     "login shell, `ssh HOST true`, over plain",
 ];
 
-const NOTE: &str = "One user with one home logs in three ways: to an sshd that knows nothing of Caddis, to one with `ForceCommand` \
-(`caddis admin login enable`), and to the first one under a second name of the same uid that has `caddis-login` for its login shell. \
+const NOTE: &str = "The same user logs in to the same sshd three ways, for sshd delays each user by a time of their own (`user_specific_delay`): to \
+the plain host, by `ForceCommand` (`caddis admin login enable`), and with `caddis-login` for login shell; root changes the account in between. \
 Each round logs in once each way; the *over plain* rows are the differences within the rounds. The environment runs already, as for \
 somebody who has logged in a moment ago; *first* means that it is started by the login. *Shell* is a login shell on a terminal that \
 ends at once. Over 90 % of a login is ssh's own: keys and PAM. ForceCommand costs one shell more: sshd has the user's shell start \
 the command.";
 
-/// A key, two names of one user, and the plain sshd; the one that Caddis knows of is started afterwards.
+/// A key, and a group whose members are led into their environments.
 const PREPARE: &str = r#"
 mkdir -p -m 755 /run/sshd
-useradd --non-unique --uid 1000 --gid 1000 --home-dir /home/alice --shell /usr/local/bin/caddis-login second
+groupadd landing && usermod --append --groups landing alice
 ssh-keygen -q -t ed25519 -N '' -f /opt/bench/key && chown alice /opt/bench/key
 install -d -o alice -g alice -m 700 /home/alice/.ssh
 install -o alice -g alice -m 600 /opt/bench/key.pub /home/alice/.ssh/authorized_keys
 touch /home/alice/.hushlogin
 echo exit >/home/alice/.bash_profile
-printf '%s\n' 'Host plain shell' 'Port 2222' 'Host *' 'HostName localhost' 'IdentityFile /opt/bench/key' \
-    'StrictHostKeyChecking no' 'UserKnownHostsFile /dev/null' 'LogLevel ERROR' >/opt/bench/ssh_config
-sed '/^Include/d' /etc/ssh/sshd_config >/opt/bench/sshd_config
-/usr/sbin/sshd -f /opt/bench/sshd_config -p 2222 -o PidFile=/run/plain.pid
-until [ -s /run/plain.pid ]; do sleep 0.01; done
-caddis admin login enable --no-reload
+printf '%s\n' 'Host *' 'IdentityFile /opt/bench/key' 'StrictHostKeyChecking no' 'UserKnownHostsFile /dev/null' \
+    'LogLevel ERROR' >/opt/bench/ssh_config
+caddis admin login enable --group landing --no-reload
 "#;
+
+/// How alice's logins come to Caddis.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Plain,
+    Forced,
+    Shell,
+}
+
+impl Way {
+    /// What root does to the account for it.
+    fn script(self) -> &'static str {
+        match self {
+            Way::Plain => "gpasswd -d alice landing; usermod -s /bin/bash alice",
+            Way::Forced => "gpasswd -a alice landing; usermod -s /bin/bash alice",
+            Way::Shell => "gpasswd -d alice landing; usermod -s /usr/local/bin/caddis-login alice",
+        }
+    }
+}
 
 /// A login in one of two forms.
 #[derive(Debug, Clone)]
 struct Login {
-    /// `USER@` and one of the client's names for the two servers.
-    place: &'static str,
+    way: Way,
     shell: bool,
     first: bool,
 }
 
 const STOP: [&str; 4] = ["/usr/local/bin/caddis", "admin", "stop", "--all"];
 
-const PLAIN: &str = "alice@plain";
-const FORCED: &str = "alice@forced";
-const SHELL: &str = "second@shell";
-
 impl Login {
     fn command(&self) -> Vec<String> {
         let mut words = vec!["/usr/bin/ssh", "-F", "/opt/bench/ssh_config"];
         match self.shell {
-            true => words.extend(["-tt", self.place]),
-            false => words.extend([self.place, "true"]),
+            true => words.extend(["-tt", "localhost"]),
+            false => words.extend(["localhost", "true"]),
         }
         words.into_iter().map(Into::into).collect()
     }
@@ -68,21 +79,20 @@ impl Login {
 pub fn run(site: &mut Site) -> Result<Table> {
     site.serve_ssh(PREPARE)?;
     site.set_linger(Linger::Long)?;
-    let login = |place, shell, first| Login {
-        place,
-        shell,
-        first,
-    };
+    let login = |way, shell, first| Login { way, shell, first };
     let logins = [
-        login(PLAIN, false, false),
-        login(FORCED, false, false),
-        login(SHELL, false, false),
-        login(PLAIN, true, false),
-        login(FORCED, true, false),
-        login(SHELL, true, false),
-        login(SHELL, false, true),
+        login(Way::Plain, false, false),
+        login(Way::Forced, false, false),
+        login(Way::Shell, false, false),
+        login(Way::Plain, true, false),
+        login(Way::Forced, true, false),
+        login(Way::Shell, true, false),
+        login(Way::Shell, false, true),
     ];
     let series = rounds(&logins, LOGINS, |login| {
+        let script = format!("{{ {}; }} >/dev/null 2>&1; true", login.way.script());
+        let change = ["/usr/bin/bash", "-c", &script].map(Into::into);
+        site.runner(Who::Root).time(change.into())?;
         if login.first {
             site.runner(Who::Root).time(STOP.map(Into::into).into())?;
         }
