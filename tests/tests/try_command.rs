@@ -123,7 +123,7 @@ fn without_a_terminal_or_a_word_nothing_runs() {
     nothing.says("there is none that waits for a word");
     host.inside("alice", "caddis try --keep true")
         .told()
-        .says("this is inside the environment");
+        .says("this is inside an environment");
     let own = host.sh("root", "caddis try --keep true").exits(125);
     own.says("root has no environment of its own");
 }
