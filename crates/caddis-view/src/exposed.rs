@@ -59,13 +59,19 @@ pub fn renew(instance: &Instance, identity: &Identity, policy: &caddis_policy::V
         }
         Forked::Parent(_, child) => {
             drop(writer);
-            if !wait_for_end(&child, Some(LONGEST))? {
+            let ended = wait_for_end(&child, Some(LONGEST))?;
+            if !ended {
                 let _ = pidfd_send_signal(&child, Signal::KILL);
             }
             let _ = waitid(
                 WaitId::PidFd(child.as_fd()),
                 WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
             );
+            if !ended {
+                // It may be where no signal reaches it: what it would say is not waited for.
+                let reason = "something at an exposed path does not answer";
+                return Err(Error::refused("expose", "what the host has anew", reason));
+            }
         }
     }
     match read_all(&reader)? {
