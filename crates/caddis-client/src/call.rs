@@ -17,6 +17,12 @@ const LIBEXECDIR: &str = match option_env!("CADDIS_LIBEXECDIR") {
     None => "/usr/local/libexec/caddis",
 };
 
+/// Where the programs are that people call. Set like that.
+pub const BINDIR: &str = match option_env!("CADDIS_BINDIR") {
+    Some(dir) => dir,
+    None => "/usr/local/bin",
+};
+
 /// The helper's path.
 pub fn helper_path() -> PathBuf {
     Path::new(LIBEXECDIR).join(HELPER)

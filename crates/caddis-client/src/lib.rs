@@ -10,7 +10,7 @@
 //! | [`session`] | what is asked for, by whom, as a call of the helper |
 //! | [`call`], [`record`] | the helper's arguments, and its answers |
 //! | [`outside`] | what is asked of the host from inside |
-//! | [`policy`] | where the policy is
+//! | [`policy`] | where the policy is |
 //! | [`text`] | what came from elsewhere, made safe to show |
 
 #![forbid(unsafe_code)]

@@ -11,6 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
+use caddis_client::call::BINDIR;
 use caddis_client::error::Error;
 use caddis_client::outside::is_for_outside;
 
@@ -18,12 +19,6 @@ use crate::variables::Variables;
 
 /// The command line.
 const CADDIS: &str = "caddis";
-
-/// Where it is installed; set when the program is built.
-const BINDIR: &str = match option_env!("CADDIS_BINDIR") {
-    Some(directory) => directory,
-    None => "/usr/local/bin",
-};
 
 /// What decides which programs are started to show a long answer.
 const OF_PAGERS: [&str; 4] = ["PAGER", "CADDIS_PAGER", "LESSOPEN", "LESSCLOSE"];

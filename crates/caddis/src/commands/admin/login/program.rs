@@ -9,13 +9,8 @@ use caddis_client::text::shown;
 use caddis_client::user::account::accounts;
 
 use crate::error::Error;
+use crate::helper::call::BINDIR;
 use crate::program_file::{RunAs, wrong};
-
-/// Where the programs are. Set when the program is built.
-const BINDIR: &str = match option_env!("CADDIS_BINDIR") {
-    Some(dir) => dir,
-    None => "/usr/local/bin",
-};
 
 /// The program's path.
 pub fn path() -> String {
