@@ -1,6 +1,6 @@
 //! What root sees of environments from the outside: their records, their files, their processes.
 
-use caddis_lab::Host;
+use caddis_lab::{Host, eventually};
 
 /// A host's state as far as Caddis keeps any.
 pub trait State {
@@ -15,6 +15,10 @@ pub trait State {
 
     /// How many processes of the host have this in their command line; choose a text of your own.
     fn count(&self, text: &str) -> usize;
+
+    /// Waits until this many processes have this in their command line: a shell that has forked says so before its
+    /// child has called execve(2).
+    fn comes_to(&self, text: &str, count: usize);
 
     /// The mounts of the host, a line each, without their ids.
     fn mounts(&self) -> String;
@@ -45,6 +49,10 @@ impl State for Host {
     fn count(&self, text: &str) -> usize {
         let found = self.run("root", &["pgrep", "-c", "-f", "--", text]);
         found.text().parse().unwrap_or(usize::MAX)
+    }
+
+    fn comes_to(&self, text: &str, count: usize) {
+        eventually(&format!("{count} × {text}"), || self.count(text) == count);
     }
 
     fn mounts(&self) -> String {

@@ -153,7 +153,7 @@ fn streams_end_when_they_do_on_the_host(way: Way) {
     assert_eq!(ssh.run("cat; echo end").ok().stdout, "end\n");
     let quiet = "sleep infinity < /dev/null > /dev/null 2>&1 & echo started";
     assert_eq!(ssh.run(quiet).ok().stdout, "started\n");
-    assert_eq!(host.count("^sleep infinity"), 1);
+    host.comes_to("^sleep infinity", 1);
     // sshd waits for whoever holds the command's output, and no longer.
     let held = "(read -r x < fifo; echo \"late $x\") & echo early";
     host.sh("alice", "mkfifo fifo").ok();
