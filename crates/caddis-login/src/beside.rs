@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use caddis_sys::{Caught, Forked, Namespaces, close_all_but};
+use caddis_sys::{Caught, Forked, Namespaces, close_all_but, replace_arguments};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, read, write};
 use rustix::net::{
@@ -16,8 +16,6 @@ use rustix::net::{
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, chdir, setsid, umask, waitid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
-
-use crate::title;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 64;
@@ -65,7 +63,10 @@ pub fn settle(name: &CStr, kept: &[BorrowedFd<'_>]) -> Result<(), Errno> {
     // The session's end wakes it, and is not to wait for it.
     let _ = caddis_sys::never_preempt();
     chdir("/")?;
-    let _ = title::rename(name);
+    // It has come from a fork, with the arguments of the session's first process: the user's command, which whoever looks
+    // for that (`pkill -f`) must not find twice.
+    let _ = rustix::thread::set_name(name);
+    let _ = replace_arguments(name);
     Ok(())
 }
 

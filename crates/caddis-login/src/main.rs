@@ -16,7 +16,7 @@
 //! | `outside`, `bypass`, `forced`, `handed`, `manage` | the first half |
 //! | `inside`, `carry`, `relay`, `stream` | the second half |
 //! | `attendant`, `hold` | what is left on the host to look after environments, and the way to it |
-//! | `beside`, `title` | a process beside the session |
+//! | `beside` | a process beside the session |
 //! | `shell`, `execute` | which shell, and becoming it |
 //! | `motd` | what sshd does not show where it forces a command |
 //! | `variables` | what shells before have left in the environment variables |
@@ -44,7 +44,6 @@ mod shell;
 mod small_file;
 mod start;
 mod stream;
-mod title;
 mod variables;
 
 use std::convert::Infallible;

@@ -17,6 +17,7 @@ mod memory;
 mod mount_setattr;
 mod scheduling;
 mod signals;
+mod title;
 mod trace;
 mod unshare;
 
@@ -35,6 +36,7 @@ pub use signals::{
     Caught, Signals, anybody_left, block_all, default_actions, empty_mask, ignore, kill_everyone,
     pidfd_send_signal, set_mask, signalfd,
 };
+pub use title::{replace_arguments, replace_arguments_and_variables};
 pub use trace::let_go;
 pub use unshare::unshare;
 

@@ -11,7 +11,10 @@ use crate::process::Stat;
 use crate::record::{ENDS, Record};
 use crate::start::{Start, Waiting};
 use crate::visits::{Verdict, Visits};
-use caddis_sys::{Caught, Code, anybody_left, close_all_but, kill_everyone, signalfd, unshare};
+use caddis_sys::{
+    Caught, Code, anybody_left, close_all_but, kill_everyone, replace_arguments_and_variables,
+    signalfd, unshare,
+};
 use rustix::event::epoll;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -24,8 +27,12 @@ use rustix::thread::{
     set_thread_res_gid, set_thread_res_uid,
 };
 use rustix::time::Timespec;
+use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
+
+/// What process 1 is called, by which its record is believed.
+const NAME: &CStr = c"caddis-init";
 
 /// What process 1 holds on to from the start. Beside it, its own signals and events, the veil's lock, and what comes with the
 /// view: the user namespace, the overlays and the instance's `/proc`. Everything else is closed.
@@ -51,7 +58,7 @@ pub(crate) fn live(
     live_long();
     leave_the_terminal()?;
     // Before the record, which is believed only of a process of this name.
-    rustix::thread::set_name(c"caddis-init").doing("name", || "process 1")?;
+    rustix::thread::set_name(NAME).doing("name", || "process 1")?;
     // Before the first mount on the environment's layers: whoever comes after a kill -9 must know
     // whom to wait for.
     let own = Stat::of_caller()?
@@ -63,7 +70,9 @@ pub(crate) fn live(
     Verdict::Empty.write(&held.record, 0)?;
     // Before there is a view: what is called /proc in there is the user's to name.
     let code = Code::of_this_program().doing("read", || "/proc/self/maps")?;
-    forget_the_caller(&own);
+    // Process 1 is a copy of the first session's process, whose command line and variables others in the instance (the
+    // command line also others on the host) could read. Nothing depends on it: no reason not to start.
+    let _ = replace_arguments_and_variables(NAME);
     cut_loose()?;
     let veil = start.veil()?;
     let Built {
@@ -140,26 +149,6 @@ fn live_long() {
     let _ = none
         .into_iter()
         .find(|limit| setrlimit(Resource::Cpu, *limit).is_ok());
-}
-
-/// Process 1 is a copy of the first session's process: clears the command line and the environment, which
-/// others in the instance (the command line also others on the host) could read. Nothing depends on it, so a
-/// failure is no reason not to start.
-fn forget_the_caller(own: &Stat) {
-    let overwrite = || -> Option<()> {
-        let strings = own.strings.as_ref()?;
-        let length = usize::try_from(strings.end.checked_sub(strings.start)?).ok()?;
-        let mut text = vec![0_u8; length];
-        for (to, from) in text.iter_mut().zip(b"caddis-init") {
-            *to = *from;
-        }
-        let memory = std::fs::OpenOptions::new()
-            .write(true)
-            .open("/proc/self/mem")
-            .ok()?;
-        std::os::unix::fs::FileExt::write_all_at(&memory, &text, strings.start).ok()
-    };
-    overwrite();
 }
 
 /// From host root to nobody with nothing but the right to signal the instance's processes: had process 1

@@ -3,7 +3,6 @@
 use crate::error::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
-use std::ops::Range;
 
 /// What is needed of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +21,6 @@ pub struct Stat {
     pub ours: bool,
     /// It has been killed, or ends, though it may still be seen: who joins it now dies with it.
     pub doomed: bool,
-    /// Where its arguments and variables lie in its memory; only for who may know.
-    pub strings: Option<Range<u64>>,
 }
 
 /// How process 1 is named there.
@@ -80,7 +77,6 @@ impl Stat {
             started: number(22)?,
             ours: stat.windows(NAME.len()).any(|part| part == NAME),
             doomed: dead || number(9)? & ENDING != 0 || number(31)? & KILLED != 0,
-            strings: number(48).zip(number(51)).map(|(start, end)| start..end),
         })
     }
 }
@@ -106,7 +102,6 @@ mod tests {
             started: 777,
             ours: true,
             doomed: false,
-            strings: None,
         };
         assert_eq!(stat("S", 64, 2), Some(expected));
         for doomed in [stat("Z", 64, 0), stat("R", 68, 0), stat("S", 64, 256)] {
@@ -117,10 +112,9 @@ mod tests {
     }
 
     #[test]
-    fn the_calling_process_knows_where_its_arguments_lie() {
+    fn the_calling_process_knows_itself() {
         let own = Stat::of_caller().expect("a file").expect("a line");
         assert_eq!(own.pid, std::process::id().cast_signed());
-        assert!(own.strings.is_some_and(|strings| !strings.is_empty()));
         assert!(!own.ours && !own.doomed);
     }
 }
