@@ -4,7 +4,7 @@ use crate::command::{Output, shorten};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, Uid};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
@@ -291,12 +291,22 @@ impl Drop for HostChild {
         // The command first: nsenter's end alone would leave it running.
         let path = format!("/proc/{0}/task/{0}/children", self.child.id());
         let children = fs::read_to_string(path).unwrap_or_default();
-        for pid in children
+        let commands: Vec<OwnedFd> = children
             .split_whitespace()
             .filter_map(|pid| pid.parse().ok())
             .filter_map(Pid::from_raw)
-        {
-            let _ = kill_process(pid, Signal::KILL);
+            .filter_map(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
+            .collect();
+        for command in &commands {
+            let _ = pidfd_send_signal(command, Signal::KILL);
+        }
+        // A signal is sent before it has any effect: whoever drops a command relies on its end.
+        let limit = Timespec {
+            tv_sec: 10,
+            tv_nsec: 0,
+        };
+        for command in &commands {
+            let _ = poll(&mut [PollFd::new(command, PollFlags::IN)], Some(&limit));
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
