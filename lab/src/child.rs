@@ -22,7 +22,8 @@ pub struct HostChild {
     stdin: Option<fs::File>,
     stdout: Stream,
     stderr: Stream,
-    end: Instant,
+    /// For each wait, and not for its whole life: a session may stay for as long as the test.
+    deadline: Duration,
 }
 
 /// One of its outputs, read without blocking.
@@ -100,7 +101,7 @@ impl HostChild {
             stdin,
             stdout,
             stderr,
-            end: Instant::now() + deadline,
+            deadline,
         }
     }
 
@@ -140,6 +141,7 @@ impl HostChild {
     /// Its output from where the last call ended, up to and including `text`.
     #[track_caller]
     pub fn until(&mut self, text: &str) -> String {
+        let end = Instant::now() + self.deadline;
         loop {
             let rest = &self.stdout.bytes[self.stdout.consumed..];
             if let Some(at) = find(rest, text.as_bytes()) {
@@ -154,14 +156,15 @@ impl HostChild {
                 self.title,
                 self.so_far()
             );
-            self.step(&format!("{text:?}"));
+            self.step(end, &format!("{text:?}"));
         }
     }
 
     /// Waits until it has exited; what it wrote since its start is in the result.
     pub fn wait(mut self) -> Output {
         self.stdin = None;
-        while !self.step("its end") {}
+        let end = Instant::now() + self.deadline;
+        while !self.step(end, "its end") {}
         // All that it wrote before its end is in the pipes by now; what outlives it may keep them open.
         self.stdout.drain();
         self.stderr.drain();
@@ -244,8 +247,8 @@ impl HostChild {
     }
 
     /// Waits for one event and takes in what there is; true when the command has ended.
-    fn step(&mut self, waiting_for: &str) -> bool {
-        let rest = self.end.saturating_duration_since(Instant::now());
+    fn step(&mut self, end: Instant, waiting_for: &str) -> bool {
+        let rest = end.saturating_duration_since(Instant::now());
         let timeout = Timespec::try_from(rest).unwrap_or_default();
         let mut fds = vec![PollFd::new(&self.ended, PollFlags::IN)];
         for stream in [&self.stdout, &self.stderr] {

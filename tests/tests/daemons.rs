@@ -21,6 +21,8 @@ fn braced(script: &str) -> String {
 #[test]
 fn postgresql_serves_its_users_until_the_last_session_ends_and_keeps_its_data() {
     let host = Host::start().unwrap();
+    // To end in order, the server writes to the disk first.
+    host.policy("[session]\nstop_grace = \"60s\"\n");
     let before = host.files();
     let first = first_session(
         &host,

@@ -4,7 +4,6 @@
 use caddis_lab::{Host, HostChild, Signal, eventually};
 use caddis_tests::{Environments, State};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 const NAMESPACES: &str = "readlink /proc/self/ns/{cgroup,ipc,mnt,net,pid,user,uts}";
 /// When process 1 was started, in clock ticks.
@@ -264,7 +263,6 @@ fn a_start_killed_at_any_moment_is_cleaned_up_by_the_next() {
     // All of them take too long; a prime step meets every kind of call early, midway and late.
     for (call, number) in moments.into_iter().step_by(5) {
         host.caddis_killed_at("alice", call, number, &["run", "true"])
-            .deadline(Duration::from_secs(20))
             .run();
         let next = host.inside("alice", "cat /etc/motd").ok();
         assert_eq!(
