@@ -112,6 +112,10 @@ impl HostBuilder {
         };
         let image = store.fresh("root");
         copy(&from, &image)?;
+        if kind == FileSystem::Btrfs {
+            // Hosts that run side by side have copies of one image, which the kernel would take for the same disk.
+            run(Command::new("btrfstune").args(["-m", "--"]).arg(&image))?;
+        }
         if let Some(name) = keep {
             let _ = fs::remove_file(name);
             fs::hard_link(&image, name).context(format_args!("link {}", name.display()))?;

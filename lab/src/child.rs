@@ -4,7 +4,7 @@ use crate::command::{Output, shorten};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, Uid};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
@@ -22,7 +22,8 @@ pub struct HostChild {
     stdin: Option<fs::File>,
     stdout: Stream,
     stderr: Stream,
-    end: Instant,
+    /// For each wait, and not for its whole life: a session may stay for as long as the test.
+    deadline: Duration,
 }
 
 /// One of its outputs, read without blocking.
@@ -100,7 +101,7 @@ impl HostChild {
             stdin,
             stdout,
             stderr,
-            end: Instant::now() + deadline,
+            deadline,
         }
     }
 
@@ -140,6 +141,7 @@ impl HostChild {
     /// Its output from where the last call ended, up to and including `text`.
     #[track_caller]
     pub fn until(&mut self, text: &str) -> String {
+        let end = Instant::now() + self.deadline;
         loop {
             let rest = &self.stdout.bytes[self.stdout.consumed..];
             if let Some(at) = find(rest, text.as_bytes()) {
@@ -154,14 +156,15 @@ impl HostChild {
                 self.title,
                 self.so_far()
             );
-            self.step(&format!("{text:?}"));
+            self.step(end, &format!("{text:?}"));
         }
     }
 
     /// Waits until it has exited; what it wrote since its start is in the result.
     pub fn wait(mut self) -> Output {
         self.stdin = None;
-        while !self.step("its end") {}
+        let end = Instant::now() + self.deadline;
+        while !self.step(end, "its end") {}
         // All that it wrote before its end is in the pipes by now; what outlives it may keep them open.
         self.stdout.drain();
         self.stderr.drain();
@@ -244,8 +247,8 @@ impl HostChild {
     }
 
     /// Waits for one event and takes in what there is; true when the command has ended.
-    fn step(&mut self, waiting_for: &str) -> bool {
-        let rest = self.end.saturating_duration_since(Instant::now());
+    fn step(&mut self, end: Instant, waiting_for: &str) -> bool {
+        let rest = end.saturating_duration_since(Instant::now());
         let timeout = Timespec::try_from(rest).unwrap_or_default();
         let mut fds = vec![PollFd::new(&self.ended, PollFlags::IN)];
         for stream in [&self.stdout, &self.stderr] {
@@ -291,12 +294,22 @@ impl Drop for HostChild {
         // The command first: nsenter's end alone would leave it running.
         let path = format!("/proc/{0}/task/{0}/children", self.child.id());
         let children = fs::read_to_string(path).unwrap_or_default();
-        for pid in children
+        let commands: Vec<OwnedFd> = children
             .split_whitespace()
             .filter_map(|pid| pid.parse().ok())
             .filter_map(Pid::from_raw)
-        {
-            let _ = kill_process(pid, Signal::KILL);
+            .filter_map(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
+            .collect();
+        for command in &commands {
+            let _ = pidfd_send_signal(command, Signal::KILL);
+        }
+        // A signal is sent before it has any effect: whoever drops a command relies on its end.
+        let limit = Timespec {
+            tv_sec: 10,
+            tv_nsec: 0,
+        };
+        for command in &commands {
+            let _ = poll(&mut [PollFd::new(command, PollFlags::IN)], Some(&limit));
         }
         let _ = self.child.kill();
         let _ = self.child.wait();

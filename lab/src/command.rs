@@ -60,7 +60,7 @@ impl<'host> HostCommand<'host> {
         self
     }
 
-    /// How long it may take (3 minutes) until the test fails; it has no other effect.
+    /// How long its next line, or its end, may take (3 minutes) until the test fails; it has no other effect.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self

@@ -2,6 +2,7 @@
 
 use crate::host::Host;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -19,6 +20,24 @@ impl Host {
     /// The whole content of a file that is text.
     pub fn read_text(&self, path: &str) -> String {
         String::from_utf8_lossy(&self.read(path)).into_owned()
+    }
+
+    /// The whole content of a file that is text and may go at any moment, as those of a process do; `None`: it has.
+    pub fn text_if_there(&self, path: &str) -> Option<String> {
+        let fail = |what: &str, error: &dyn std::fmt::Display| -> ! {
+            panic!("host: {what} {path}: {error}")
+        };
+        let mut file = match self.try_open(path, OFlags::RDONLY, 0) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::SRCH) => return None,
+            Err(error) => fail("open", &error),
+        };
+        let mut bytes = Vec::new();
+        match file.read_to_end(&mut bytes) {
+            Ok(_) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::SRCH) => None,
+            Err(error) => fail("read", &error),
+        }
     }
 
     /// Makes or replaces a file of root's; no umask applies.
@@ -58,21 +77,20 @@ impl Host {
                 let stat = rustix::fs::statat(&file, "", AtFlags::EMPTY_PATH);
                 Some(stat.unwrap_or_else(|error| panic!("host: stat {path}: {error}")))
             }
-            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => None,
+            Err(Errno::NOENT | Errno::NOTDIR) => None,
             Err(error) => panic!("host: look at {path}: {error}"),
         }
     }
 
     /// Links are resolved as the host does, so that `/etc/x -> /var/x` is never the machine's `/var/x`.
-    fn open(&self, path: &str, flags: OFlags, mode: u32) -> OwnedFd {
+    fn try_open(&self, path: &str, flags: OFlags, mode: u32) -> Result<OwnedFd, Errno> {
+        let flags = flags | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(mode);
-        rustix::fs::openat2(
-            &self.root,
-            path,
-            flags | OFlags::CLOEXEC,
-            mode,
-            ResolveFlags::IN_ROOT,
-        )
-        .unwrap_or_else(|error| panic!("host: open {path}: {error}"))
+        rustix::fs::openat2(&self.root, path, flags, mode, ResolveFlags::IN_ROOT)
+    }
+
+    fn open(&self, path: &str, flags: OFlags, mode: u32) -> OwnedFd {
+        self.try_open(path, flags, mode)
+            .unwrap_or_else(|error| panic!("host: open {path}: {error}"))
     }
 }

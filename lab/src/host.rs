@@ -8,10 +8,10 @@ use crate::store::programs;
 use crate::users::User;
 use rustix::fs::{Mode, OFlags};
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// A running host; dropping it ends it, and so does the end of the process that owns it, however that comes.
 #[derive(Debug)]
@@ -49,18 +49,10 @@ impl Host {
             .stderr(Stdio::piped())
             .spawn()
             .context("start unshare")?;
-        let lifeline = parent.stdin.take();
-        let mut line = String::new();
-        if let Some(stdout) = parent.stdout.take() {
-            BufReader::new(stdout)
-                .read_line(&mut line)
-                .context("read from host-init")?;
-        }
-        let Some(pid_one) = line
-            .trim()
-            .strip_prefix("ready ")
-            .and_then(|pid| pid.parse().ok())
-        else {
+        let mut lifeline = parent.stdin.take();
+        let mut said = parent.stdout.take().map(BufReader::new);
+        let pid_one = ask_for_process_1(lifeline.as_mut(), said.as_mut())?;
+        let Some(pid_one) = pid_one else {
             let mut reason = String::new();
             if let Some(mut stderr) = parent.stderr.take() {
                 stderr
@@ -143,6 +135,30 @@ impl Host {
         self.run("root", &["fsfreeze", "-u", "/"]).ok();
         copied
     }
+}
+
+/// What host-init says, once it has become the host's PID 1, which says what it reads; `None`: it has not.
+fn ask_for_process_1(
+    lifeline: Option<&mut ChildStdin>,
+    said: Option<&mut BufReader<ChildStdout>>,
+) -> Result<Option<u32>> {
+    let (Some(lifeline), Some(said)) = (lifeline, said) else {
+        return Ok(None);
+    };
+    let mut line = || {
+        let mut line = String::new();
+        said.read_line(&mut line)
+            .context("read from host-init")
+            .map(|_| line)
+    };
+    let first = line()?;
+    let pid = first.trim().strip_prefix("process ");
+    let Some(pid) = pid.and_then(|pid| pid.parse().ok()) else {
+        return Ok(None);
+    };
+    // Without a reader it has failed, and says why.
+    let asked = writeln!(lifeline, "ready").is_ok();
+    Ok((asked && line()? == "ready\n").then_some(pid))
 }
 
 impl Drop for Host {

@@ -37,14 +37,14 @@ fn host_init(arguments: &[String]) -> Result<()> {
     let spec = setup::Spec::from_arguments(arguments)?;
     let id = setup::id_on_the_machine()?;
     setup::become_host(&spec)?;
-    writeln!(io::stdout(), "ready {id}")
-        .map_err(|error| LabError(format!("say ready: {error}")))?;
+    writeln!(io::stdout(), "process {id}")
+        .map_err(|error| LabError(format!("say who it is: {error}")))?;
     // PID 1 reads from the owner's pipe and ends with it, and the kernel ends a pid namespace with its PID 1.
-    // It ignores SIGCHLD, so the kernel reaps orphans for it. cat(1) is all that this takes.
+    // It ignores SIGCHLD, so the kernel reaps orphans for it. cat(1) is all that this takes; that it says again what
+    // the owner says first tells that it is there.
     let error = Command::new("/usr/bin/env")
         .args(["--ignore-signal=CHLD", "/usr/bin/cat"])
         .env_clear()
-        .stdout(Stdio::null())
         .stderr(Stdio::null())
         .exec();
     Err(LabError(format!("start PID 1: {error}")))

@@ -8,7 +8,7 @@ use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ impl Pty {
         // As login(1) does; the group stays tty.
         rustix::fs::fchown(&slave, Some(owner), None)
             .unwrap_or_else(|error| fail("give a terminal away", error));
+        // Before the command can ask for it, or be told of a change.
+        set_size(&master, 24, 80);
         let mut command = with_controlling_terminal(&command);
         let streams = [(); 3].map(|()| {
             slave
@@ -64,12 +66,10 @@ impl Pty {
         let child = HostChild::on_terminal(&mut command, reader, title, deadline);
         // The command holds its three copies of the terminal; nobody else may keep it open.
         drop(command);
-        let pty = Pty {
+        Pty {
             child,
             master: File::from(master),
-        };
-        pty.resize(24, 80);
-        pty
+        }
     }
 
     /// Types.
@@ -87,14 +87,7 @@ impl Pty {
 
     /// Changes the size of the window.
     pub fn resize(&self, rows: u16, columns: u16) {
-        let size = Winsize {
-            ws_row: rows,
-            ws_col: columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(&self.master, size)
-            .unwrap_or_else(|error| panic!("host: resize a terminal: {error}"));
+        set_size(&self.master, rows, columns);
     }
 
     /// The command, for its process ids and signals.
@@ -117,6 +110,16 @@ impl Pty {
         drop(master);
         output
     }
+}
+
+fn set_size(terminal: impl AsFd, rows: u16, columns: u16) {
+    let size = Winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(terminal, size).unwrap_or_else(|error| panic!("host: resize a terminal: {error}"));
 }
 
 /// The same command with `setsid --ctty`, which makes its standard input its controlling terminal.

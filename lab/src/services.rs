@@ -43,8 +43,11 @@ impl Host {
             "mkdir -p -m 755 /run/sshd && install -g utmp -m 664 /dev/null /run/utmp && /usr/sbin/sshd",
         )
         .ok();
-        // Written when it listens.
-        eventually("sshd listens", || self.exists("/run/sshd.pid"));
+        // Written when it listens, and there, but empty, a moment before.
+        eventually("sshd listens", || {
+            let pid = self.text_if_there("/run/sshd.pid");
+            pid.is_some_and(|pid| pid.ends_with('\n'))
+        });
     }
 
     /// Starts cron, which runs the users' `@reboot` lines at once.

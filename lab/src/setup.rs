@@ -178,6 +178,8 @@ fn mount_image(disk: &Disk, place: &Path) -> Result<()> {
         // No flushes down to the machine's disk and no lazy writing of empty inode tables: a host has no
         // power cut to survive.
         "ext4" => "loop,barrier=0,noinit_itable",
+        // Hosts that run side by side have copies of one image, which the kernel would take for the same disk.
+        "xfs" => "loop,nouuid",
         _ => "loop",
     };
     crate::store::run(

@@ -2,6 +2,10 @@
 
 use caddis_lab::{Host, eventually};
 
+/// The states of processes that have ended, and the others; see proc_pid_stat(5).
+const DEAD: &str = "ZX";
+const ALIVE: &str = "R,S,D,T,t,I";
+
 /// A host's state as far as Caddis keeps any.
 pub trait State {
     /// Replaces the host's policy.
@@ -13,11 +17,12 @@ pub trait State {
     /// The process id on the host of process 1 of an environment that runs or lingers.
     fn first_process(&self, uid: u32, environment: &str) -> Option<u32>;
 
-    /// How many processes of the host have this in their command line; choose a text of your own.
+    /// How many processes of the host have this in their command line; choose a text of your own. One that is dead and
+    /// not reaped yet has ended.
     fn count(&self, text: &str) -> usize;
 
-    /// Waits until this many processes have this in their command line: a shell that has forked says so before its
-    /// child has called execve(2).
+    /// Waits until this many processes have this in their command line: a shell that has forked says so before its child
+    /// has called execve.
     fn comes_to(&self, text: &str, count: usize);
 
     /// The mounts of the host, a line each, without their ids.
@@ -36,23 +41,25 @@ impl State for Host {
 
     fn first_process(&self, uid: u32, environment: &str) -> Option<u32> {
         let path = format!("/run/caddis/{uid}/{environment}/init");
-        let record = if self.exists(&path) {
-            self.read_text(&path)
-        } else {
-            return None;
-        };
+        let record = self.text_if_there(&path)?;
         let pid: u32 = record.split(' ').nth(1)?.parse().ok()?;
-        let name = format!("/proc/{pid}/comm");
-        (self.exists(&name) && self.read_text(&name).trim() == "caddis-init").then_some(pid)
+        // It may go, or be dead already and only not reaped yet.
+        let stat = self.text_if_there(&format!("/proc/{pid}/stat"))?;
+        let state = stat
+            .strip_prefix(&format!("{pid} (caddis-init) "))?
+            .chars()
+            .next()?;
+        (!DEAD.contains(state)).then_some(pid)
     }
 
     fn count(&self, text: &str) -> usize {
-        let found = self.run("root", &["pgrep", "-c", "-f", "--", text]);
+        let found = self.run("root", &["pgrep", "-c", "-r", ALIVE, "-f", "--", text]);
         found.text().parse().unwrap_or(usize::MAX)
     }
 
+    #[track_caller]
     fn comes_to(&self, text: &str, count: usize) {
-        eventually(&format!("{count} × {text}"), || self.count(text) == count);
+        eventually(&format!("{count} of {text}"), || self.count(text) == count);
     }
 
     fn mounts(&self) -> String {

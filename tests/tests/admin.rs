@@ -3,7 +3,6 @@
 
 use caddis_lab::{Host, HostChild, Output};
 use caddis_tests::{Environments, State};
-use std::time::Duration;
 
 fn root(host: &Host, line: &str) -> Output {
     host.sh("root", &format!("caddis {line}"))
@@ -21,10 +20,13 @@ fn json(host: &Host, line: &str, expression: &str) -> String {
 fn everybodys_environments_are_listed_shown_and_stopped() {
     let host = Host::start().unwrap();
     assert_eq!(json(&host, "admin list", "j"), "[]");
-    let mut alice = host.session("alice", "echo; exec cat");
-    let mut bob = host.session("bob", "echo; exec cat");
-    alice.line();
-    bob.line();
+    let mut alice = host.session("alice", "exec cat");
+    let mut bob = host.session("bob", "exec cat");
+    for session in [&mut alice, &mut bob] {
+        // Said by cat itself: by then it is what runs.
+        session.send("in\n");
+        assert_eq!(session.line(), "in");
+    }
     host.sh("alice", "caddis new second").ok();
     let rows = "[(e['user'], e['uid'], e['name'], e['state']) for e in j]";
     let of_alice = "('alice', 1000, 'default', 'running'), ('alice', 1000, 'second', 'stopped')";
@@ -301,8 +303,8 @@ fn logged(reader: &mut HostChild, text: &str) -> String {
 fn the_system_log_has_a_line_for_each_start_join_and_refusal() {
     let host = Host::start().unwrap();
     host.start_syslog();
-    let follow = host.command("root", &["tail", "-F", "-n", "+1", "/var/log/auth.log"]);
-    let mut log = follow.deadline(Duration::from_secs(30)).spawn();
+    let follow = ["tail", "-F", "-n", "+1", "/var/log/auth.log"];
+    let mut log = host.command("root", &follow).spawn();
     let mut session = host.session("alice", "echo; exec cat");
     session.line();
     let start = logged(&mut log, " uid=1000 ");

@@ -14,7 +14,10 @@ fn started(host: &Host) -> HostChild {
 /// It listens, and has said in its file who it is.
 fn ready(host: &Host, sshd: &mut HostChild) {
     sshd.until("Server listening on :: port 22");
-    eventually("sshd writes its pid", || host.exists("/run/sshd.pid"));
+    eventually("sshd writes its pid", || {
+        let pid = host.text_if_there("/run/sshd.pid");
+        pid.is_some_and(|pid| pid.ends_with('\n'))
+    });
 }
 
 /// It has read its configuration again, and listens.
@@ -89,6 +92,8 @@ fn a_process_that_is_not_sshd_gets_no_signal() {
             .exits(125)
             .says("holds no process id");
     }
+    // A signal would have made it 7.
+    other.wait().ok();
 }
 
 /// Turning off always works; sshd is told only if it would survive.

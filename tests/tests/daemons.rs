@@ -21,6 +21,8 @@ fn braced(script: &str) -> String {
 #[test]
 fn postgresql_serves_its_users_until_the_last_session_ends_and_keeps_its_data() {
     let host = Host::start().unwrap();
+    // To end in order, the server writes to the disk first.
+    host.policy("[session]\nstop_grace = \"60s\"\n");
     let before = host.files();
     let first = first_session(
         &host,
@@ -84,9 +86,10 @@ fn redis_and_nginx_run_side_by_side_and_are_not_the_neighbours() {
         echo 'a page of the environment' > /var/www/html/page.txt
         nginx -t
         service redis-server start
-        service redis-server status
         service nginx start
-        service nginx status
+        # Both go into the background before they have written who they are.
+        until service redis-server status; do :; done
+        until service nginx status; do :; done
         redis-cli set larva caddis
         redis-cli save
         "#,
@@ -114,16 +117,17 @@ fn redis_and_nginx_run_side_by_side_and_are_not_the_neighbours() {
     host.inside("bob", "ps -o user= -C redis-server,nginx")
         .fails();
     // They can be told apart and ended by their own tools.
-    host.inside_root(
-        "alice",
-        "service nginx reload && service nginx stop && ! pgrep nginx",
-    )
-    .ok();
+    host.inside_root("alice", "service nginx reload && service nginx stop")
+        .ok();
+    eventually("nginx has ended", || host.count("nginx: ") == 0);
     first.wait().ok();
     eventually("redis has ended", || host.count("redis-server") == 0);
 
     host.caddis("alice", &["stop"]).run().ok();
-    let again = first_session(&host, "service redis-server start; service nginx start");
+    let again = first_session(
+        &host,
+        "service redis-server start; service nginx start; until redis-cli ping; do :; done",
+    );
     assert_eq!(
         host.inside("alice", &ask).ok().text(),
         "PONG\ncaddis\na page of the environment"
@@ -147,6 +151,9 @@ fn a_daemon_started_by_hand_outlives_its_session_while_another_one_runs() {
         .ok();
     host.inside("alice", "nohup sleep 98766 > /dev/null 2>&1 & disown")
         .ok();
+    for sleeper in ["^sleep 98765$", "^sleep 98766$"] {
+        host.comes_to(sleeper, 1);
+    }
     assert_eq!(
         host.inside("alice", "pgrep -a sleep | sort | cut -d' ' -f2-")
             .ok()

@@ -18,7 +18,7 @@ fn all(host: &Host, script: &str) {
 #[test]
 fn what_apt_and_dpkg_did_is_seen_everywhere_when_they_return() {
     let host = Host::start().unwrap();
-    let start = "echo; command -v tree bc hello lab-hello; exec cat";
+    let start = "command -v tree bc hello lab-hello; echo; exec cat";
     let mut sessions = Vec::new();
     for number in 1..=MANY {
         let name = format!("e{number}");

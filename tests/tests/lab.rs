@@ -332,7 +332,9 @@ fn further_file_systems_and_roots() {
         (RootKind::Local(FileSystem::Btrfs), "btrfs"),
         (RootKind::Overlay, "overlayfs"),
     ] {
-        let host = Host::builder().without_caddis().root(kind).start().unwrap();
+        let start = || Host::builder().without_caddis().root(kind).start().unwrap();
+        // Two of a kind are on copies of one image, and yet on two disks.
+        let (host, _other) = (start(), start());
         assert_eq!(host.sh("alice", "stat -f -c %T /").ok().text(), name);
         host.sh("root", "touch /etc/x && ! test -e /mnt/target")
             .ok();

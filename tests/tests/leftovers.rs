@@ -2,7 +2,7 @@
 //! or says in a sentence what is in its way, and no wrong process comes to harm.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use caddis_lab::{Host, HostChild, Output, Signal};
+use caddis_lab::{Host, HostChild, Output, Signal, eventually};
 use caddis_tests::{Environments, State};
 use std::time::Duration;
 
@@ -152,6 +152,10 @@ fn what_lies_in_the_place_of_caddis_own_files_is_cleared_away_or_named() {
     soon(&host, "alice", &["run", "true"]).ok();
     host.sh("root", "cp /etc/hostname /root/hostname").ok();
     for (spoil, sentence) in IN_THE_WAY {
+        // It ends with its last session, which does not wait for that.
+        eventually("the former instance ends", || {
+            host.count("caddis-init") == 0
+        });
         host.sh(
             "root",
             &format!("rm -rf {RUN}; mkdir -p -m 700 {RUN}; cd {RUN}; {spoil}"),
@@ -311,6 +315,7 @@ fn a_damaged_environment_hides_no_other() {
     // All of a user's, on disk or at run time: others' show, also those who come after.
     let mut bobs = host.session("bob", "echo; exec -a of-bob sleep infinity");
     bobs.line();
+    host.comes_to("^of-bob infinity$", 1);
     host.sh(
         "root",
         "mv /var/lib/caddis/env/1000 /root/kept; touch /var/lib/caddis/env/1000",

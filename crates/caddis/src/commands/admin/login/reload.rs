@@ -119,9 +119,9 @@ fn hang_up(pid_file: &str) -> Result<Told, Error> {
     wait_until_back(&process, pid_file, before)
 }
 
-/// Which file it is, and when it was written.
+/// Which file it is, and when it was written; it is there, but empty, a moment before.
 fn written(path: &str) -> Option<(u64, i64, i64)> {
-    let file = fs::metadata(path).ok()?;
+    let file = fs::metadata(path).ok().filter(|file| file.len() > 0)?;
     Some((file.ino(), file.mtime(), file.mtime_nsec()))
 }
 
