@@ -1,6 +1,7 @@
 //! A running host.
 
 use crate::builder::HostBuilder;
+use crate::cgroup::OwnCgroup;
 use crate::command::{HostCommand, Output};
 use crate::error::{Context, LabError, Result};
 use crate::setup::Spec;
@@ -23,6 +24,8 @@ pub struct Host {
     pid_one: u32,
     /// The host's `/`.
     pub(crate) root: OwnedFd,
+    /// Where systemd has its cgroups; removed after the host has ended.
+    _cgroup: Option<OwnCgroup>,
 }
 
 impl Host {
@@ -38,7 +41,15 @@ impl Host {
 
     pub(crate) fn from_spec(spec: &Spec) -> Result<Host> {
         let program = programs()?.join("caddis-lab");
-        let mut parent = Command::new("unshare")
+        let cgroup = spec.systemd.then(OwnCgroup::new).transpose()?;
+        let mut command = Command::new("unshare");
+        if let Some(cgroup) = &cgroup {
+            // systemd does not end with a pipe: in a pid namespace around it, another PID 1 does.
+            command.args(["--pid", "--fork", "--kill-child", "--"]);
+            command.arg(&program).arg("guard").arg(cgroup.path());
+            command.arg("unshare");
+        }
+        let mut parent = command
             .args(["--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup"])
             .args(["--propagation", "private", "--fork", "--kill-child", "--"])
             .arg(&program)
@@ -82,6 +93,7 @@ impl Host {
             lifeline,
             pid_one,
             root,
+            _cgroup: cgroup,
         })
     }
 
