@@ -45,6 +45,7 @@ pub struct HostBuilder {
     name: String,
     root: RootKind,
     caddis: bool,
+    systemd: bool,
     disks: Vec<(PathBuf, FileSystem, String)>,
     memory: Vec<(PathBuf, String)>,
 }
@@ -55,6 +56,7 @@ impl HostBuilder {
             name: "host".into(),
             root: RootKind::Local(FileSystem::Ext4),
             caddis: true,
+            systemd: false,
             disks: Vec::new(),
             memory: Vec::new(),
         }
@@ -75,6 +77,12 @@ impl HostBuilder {
     /// A plain Debian, without Caddis.
     pub fn without_caddis(mut self) -> Self {
         self.caddis = false;
+        self
+    }
+
+    /// A host with systemd as PID 1, with logind, D-Bus, sshd, cron and rsyslogd running, and with cgroups of its own.
+    pub fn systemd(mut self) -> Self {
+        self.systemd = true;
         self
     }
 
@@ -102,6 +110,7 @@ impl HostBuilder {
         let ordinary = self.root == RootKind::Local(FileSystem::Ext4);
         // Installing takes over a second, and a copy of the installed image nothing: done once for all hosts.
         let from = match self.root {
+            RootKind::Local(FileSystem::Ext4) if self.systemd => installed::systemd_image(&store)?,
             RootKind::Local(FileSystem::Ext4) if self.caddis => installed::image(&store)?,
             RootKind::Local(kind) => base(&store, kind)?,
             RootKind::Overlay => base(&store, FileSystem::Ext4)?,
@@ -139,11 +148,15 @@ impl HostBuilder {
                 image,
             },
             overlay: self.root == RootKind::Overlay,
+            systemd: self.systemd,
             disks,
             memory: self.memory,
         };
         let special = !ordinary || !spec.disks.is_empty() || !spec.memory.is_empty();
         let host = Host::from_spec(&spec)?;
+        if self.systemd {
+            host.wait_for_systemd();
+        }
         if self.caddis && !ordinary {
             installed::install(&host)?;
         }

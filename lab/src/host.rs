@@ -1,6 +1,7 @@
 //! A running host.
 
 use crate::builder::HostBuilder;
+use crate::cgroup::OwnCgroup;
 use crate::command::{HostCommand, Output};
 use crate::error::{Context, LabError, Result};
 use crate::setup::Spec;
@@ -23,6 +24,8 @@ pub struct Host {
     pid_one: u32,
     /// The host's `/`.
     pub(crate) root: OwnedFd,
+    /// Where systemd has its cgroups; removed after the host has ended.
+    _cgroup: Option<OwnCgroup>,
 }
 
 impl Host {
@@ -38,7 +41,15 @@ impl Host {
 
     pub(crate) fn from_spec(spec: &Spec) -> Result<Host> {
         let program = programs()?.join("caddis-lab");
-        let mut parent = Command::new("unshare")
+        let cgroup = spec.systemd.then(OwnCgroup::new).transpose()?;
+        let mut command = Command::new("unshare");
+        if let Some(cgroup) = &cgroup {
+            // systemd does not end with a pipe: in a pid namespace around it, another PID 1 does.
+            command.args(["--pid", "--fork", "--kill-child", "--"]);
+            command.arg(&program).arg("guard").arg(cgroup.path());
+            command.arg("unshare");
+        }
+        let mut parent = command
             .args(["--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup"])
             .args(["--propagation", "private", "--fork", "--kill-child", "--"])
             .arg(&program)
@@ -51,8 +62,11 @@ impl Host {
             .context("start unshare")?;
         let mut lifeline = parent.stdin.take();
         let mut said = parent.stdout.take().map(BufReader::new);
-        let pid_one = ask_for_process_1(lifeline.as_mut(), said.as_mut())?;
+        // systemd says nothing here; it is asked by its own means.
+        let asked = lifeline.as_mut().filter(|_| !spec.systemd);
+        let pid_one = ask_for_process_1(asked, said.as_mut())?;
         let Some(pid_one) = pid_one else {
+            drop(lifeline);
             let mut reason = String::new();
             if let Some(mut stderr) = parent.stderr.take() {
                 stderr
@@ -74,6 +88,7 @@ impl Host {
             lifeline,
             pid_one,
             root,
+            _cgroup: cgroup,
         })
     }
 
@@ -137,12 +152,12 @@ impl Host {
     }
 }
 
-/// What host-init says, once it has become the host's PID 1, which says what it reads; `None`: it has not.
+/// What host-init says, once it has become the host's PID 1, which says what it reads, if it is `asked`; `None`: it has not.
 fn ask_for_process_1(
-    lifeline: Option<&mut ChildStdin>,
+    asked: Option<&mut ChildStdin>,
     said: Option<&mut BufReader<ChildStdout>>,
 ) -> Result<Option<u32>> {
-    let (Some(lifeline), Some(said)) = (lifeline, said) else {
+    let Some(said) = said else {
         return Ok(None);
     };
     let mut line = || {
@@ -155,6 +170,9 @@ fn ask_for_process_1(
     let pid = first.trim().strip_prefix("process ");
     let Some(pid) = pid.and_then(|pid| pid.parse().ok()) else {
         return Ok(None);
+    };
+    let Some(lifeline) = asked else {
+        return Ok(Some(pid));
     };
     // Without a reader it has failed, and says why.
     let asked = writeln!(lifeline, "ready").is_ok();

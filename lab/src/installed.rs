@@ -23,6 +23,27 @@ pub(crate) fn image(store: &Store) -> Result<PathBuf> {
     })
 }
 
+/// The same with systemd, which is not running yet.
+pub(crate) fn systemd_image(store: &Store) -> Result<PathBuf> {
+    store.once("systemd.ext4", |image| {
+        let working = store.path("installing-systemd.ext4");
+        let host = HostBuilder::new().start_keeping(Some(&working))?;
+        host.sh("root", SYSTEMD).ok();
+        host.freeze_while(|| copy(&working, image))?;
+        drop(host);
+        let _ = std::fs::remove_file(&working);
+        Ok(())
+    })
+}
+
+/// What is not the lab's to start: settings of the machine's kernel, and a realm that is not set up.
+const SYSTEMD: &str = "\
+    set -e; apt-get install -y --no-install-recommends systemd-sysv libpam-systemd\n\
+    systemctl mask --quiet systemd-sysctl systemd-modules-load systemd-binfmt proc-sys-fs-binfmt_misc.automount \
+        systemd-udevd systemd-networkd systemd-timesyncd systemd-resolved dev-hugepages.mount sys-kernel-debug.mount \
+        sys-kernel-tracing.mount apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
+        fstrim.timer krb5-kdc krb5-admin-server";
+
 /// `make install` with the host's root as its `DESTDIR`; nothing is built here.
 pub(crate) fn install(host: &Host) -> Result<()> {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -18,6 +18,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod builder;
+mod cgroup;
 mod child;
 mod command;
 mod error;

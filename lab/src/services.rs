@@ -29,6 +29,25 @@ impl Host {
         }
     }
 
+    /// Whether systemd is its PID 1, as sd_booted(3) asks.
+    fn has_systemd(&self) -> bool {
+        self.exists("/run/systemd/system")
+    }
+
+    /// Waits until systemd has started everything.
+    pub(crate) fn wait_for_systemd(&self) {
+        // From here on it can be asked, and be waited for.
+        eventually("systemd answers", || self.exists("/run/systemd/private"));
+        let state = self.sh("root", "systemctl is-system-running --wait");
+        if state.text() != "running" {
+            let why = self.sh(
+                "root",
+                "systemctl --no-pager --failed; journalctl --no-pager -p warning",
+            );
+            panic!("systemd does not run as it should:\n{state}\n{why}");
+        }
+    }
+
     /// Starts sshd with the host's own keys; it is there when this returns.
     pub fn start_sshd(&self) {
         self.start_sshd_with("");
@@ -37,6 +56,10 @@ impl Host {
     /// The same with further lines of configuration. sshd takes the first word on a matter, and that is theirs.
     pub fn start_sshd_with(&self, lines: &str) {
         self.write("/etc/ssh/sshd_config.d/10-lab.conf", lines, 0o644);
+        if self.has_systemd() {
+            self.sh("root", "systemctl restart ssh").ok();
+            return;
+        }
         // Logins are noted where there is a file to note them in; on other machines systemd makes it.
         self.sh(
             "root",

@@ -22,6 +22,8 @@ pub struct Spec {
     pub root: Disk,
     /// Whether the root is an overlay on the image instead of the image itself.
     pub overlay: bool,
+    /// Whether its PID 1 is systemd.
+    pub systemd: bool,
     /// Further file systems on images of their own.
     pub disks: Vec<Disk>,
     /// Further file systems in memory, with their mount options.
@@ -44,6 +46,7 @@ impl Spec {
     pub fn to_arguments(&self) -> Vec<PathBuf> {
         let mut all: Vec<PathBuf> = vec![self.name.clone().into(), self.mount_point.clone()];
         all.push(if self.overlay { "overlay" } else { "plain" }.into());
+        all.push(if self.systemd { "systemd" } else { "cat" }.into());
         for disk in std::iter::once(&self.root).chain(&self.disks) {
             all.extend([
                 "disk".into(),
@@ -70,7 +73,7 @@ impl Spec {
                 "host-init: these arguments are not a host: {arguments:?}"
             ))
         };
-        let [name, mount_point, overlay, rest @ ..] = arguments else {
+        let [name, mount_point, overlay, systemd, rest @ ..] = arguments else {
             return Err(bad());
         };
         let (mut disks, mut memory) = (Vec::new(), Vec::new());
@@ -99,6 +102,7 @@ impl Spec {
             mount_point,
             root,
             overlay: overlay == "overlay",
+            systemd: systemd == "systemd",
             disks,
             memory,
         })
@@ -128,8 +132,8 @@ pub fn become_host(spec: &Spec) -> Result<()> {
             options,
         )?;
     }
-    kernel_file_systems(root)?;
-    devices(root)?;
+    kernel_file_systems(root, spec.systemd)?;
+    devices(root, spec.systemd)?;
     change_root(root)?;
     // As systemd leaves it on an ordinary machine: a mount made later is seen by those who follow this tree.
     mount_change(
@@ -191,15 +195,28 @@ fn mount_image(disk: &Disk, place: &Path) -> Result<()> {
     fs::remove_file(&disk.image).context(format_args!("unlink {}", disk.image.display()))
 }
 
-fn kernel_file_systems(root: &Path) -> Result<()> {
+fn kernel_file_systems(root: &Path, systemd: bool) -> Result<()> {
     let plain = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount_new("proc", &root.join("proc"), plain, "")?;
-    mount_new("sysfs", &root.join("sys"), plain, "")?;
-    let cgroup = root.join("sys/fs/cgroup");
+    let proc = root.join("proc");
+    mount_new("proc", &proc, plain, "")?;
+    let sys = root.join("sys");
+    mount_new("sysfs", &sys, plain, "")?;
+    let cgroup = sys.join("fs/cgroup");
     mount_new("cgroup2", &cgroup, plain, "")?;
-    // The tree is the machine's: seen, not touched.
-    rustix::mount::mount_remount(&cgroup, plain | MountFlags::BIND | MountFlags::RDONLY, "")
-        .context("make /sys/fs/cgroup read-only")?;
+    let read_only = |place: &Path| {
+        rustix::mount::mount_remount(place, plain | MountFlags::BIND | MountFlags::RDONLY, "")
+            .context(format_args!("make {} read-only", place.display()))
+    };
+    if systemd {
+        // It sets what the kernel has one of, the machine's: settings of the kernel and its devices.
+        read_only(&sys)?;
+        let settings = proc.join("sys");
+        rustix::mount::mount_bind(&settings, &settings).context("bind /proc/sys")?;
+        read_only(&settings)?;
+    } else {
+        // The tree is the machine's: seen, not touched.
+        read_only(&cgroup)?;
+    }
     mount_new(
         "tmpfs",
         &root.join("run"),
@@ -213,7 +230,7 @@ fn kernel_file_systems(root: &Path) -> Result<()> {
 }
 
 /// The ordinary nodes of `/dev`, as a machine without extra hardware has them.
-fn devices(root: &Path) -> Result<()> {
+fn devices(root: &Path, systemd: bool) -> Result<()> {
     let dev = root.join("dev");
     mount_new(
         "tmpfs",
@@ -234,6 +251,10 @@ fn devices(root: &Path) -> Result<()> {
         // A disk that exists on no machine: something to be refused.
         ("sdz", 8, 400, 0o660, 6),
     ] {
+        // systemd would write its log there, and read the machine's.
+        if systemd && name == "kmsg" {
+            continue;
+        }
         let path = dev.join(name);
         let kind = if name == "sdz" {
             FileType::BlockDevice

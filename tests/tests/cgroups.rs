@@ -5,6 +5,7 @@ use std::process::Command;
 
 use caddis_lab::Host;
 use caddis_tests::attack::ALICE_INSIDE;
+use caddis_tests::{Ssh, Way, every_way};
 
 /// A command of the host's in the machine's own cgroup namespace: to it, the tree of cgroups is the machine's.
 fn below_the_machines_cgroups(host: &Host, argv: &[&str]) -> Command {
@@ -93,7 +94,7 @@ fn of_the_tree_of_cgroups_one_sees_ones_own() {
     }
 
     // On a host that is a container, whose root is everybody's.
-    host.sh("root", "caddis admin stop --all").ok();
+    host.sh("root", "caddis admin stop --user alice").ok();
     for attacker in ALICE_INSIDE {
         let output = attacker
             .command(
@@ -109,4 +110,40 @@ fn of_the_tree_of_cgroups_one_sees_ones_own() {
             .ok();
         assert!(own.stdout.lines().all(|path| path == "/"), "{own}");
     }
+}
+
+every_way!(a_login_sees_its_own_cgroups);
+
+/// As systemd has them: everybody's sessions and services in one tree. On the plain host alice sees it all.
+fn a_login_sees_its_own_cgroups(way: Way) {
+    let host = Host::builder().systemd().start().unwrap();
+    let ssh = Ssh::on(host, way, "");
+    let host = &ssh.host;
+    let mut carol = ssh.terminal(&["-tt", "carol"]);
+    carol.expect("carol@host:~$ ");
+    let mut first = ssh.login();
+    let tree = "find /sys/fs/cgroup/ -name cgroup.procs -printf '/%P\\n' | sort";
+    let look = || {
+        let script = format!("{tree}; grep ^0:: /proc/self/cgroup");
+        ssh.run(&script).ok().stdout
+    };
+    let seen = look();
+    if way == Way::Plain {
+        for other in ["user-1002.slice/session-", "system.slice/ssh.service"] {
+            assert!(seen.contains(other), "{other}: {seen}");
+        }
+        return;
+    }
+    // The part of the session that started the instance; this one is beside it.
+    let (own, beside) = seen.split_once("/cgroup.procs\n").unwrap();
+    assert_eq!(own, "", "{seen}");
+    assert!(beside.starts_with("0::/../session-"), "{seen}");
+    assert_eq!(beside.lines().count(), 1, "{seen}");
+    // The one that starts it sees itself.
+    first.send("exit\n");
+    first.wait().ok();
+    host.sh("root", "caddis admin stop --user alice").ok();
+    assert_eq!(look(), "/cgroup.procs\n0::/\n");
+    carol.send("exit\n");
+    carol.wait().ok();
 }

@@ -126,6 +126,28 @@ fn telling(found: &Findings) -> Vec<String> {
     all.filter(|finding| !is_exempt(finding)).collect()
 }
 
+/// With what systemd writes down of bob: his session, his cgroups, his manager, and the journal.
+#[test]
+fn nothing_that_systemd_knows_tells_of_somebody_else() {
+    let host = Host::builder().systemd().start().unwrap();
+    let _bob = with_bob(&host);
+    for attacker in ALICE_INSIDE {
+        let found = look(&host, attacker);
+        assert_eq!(telling(&found), KNOWN, "{}", found.output);
+    }
+    // The sweep finds what there is: as alice on the host.
+    let alice = telling(&look(&host, Attacker::Host("alice")));
+    for place in [
+        "/sys/fs/cgroup/user.slice/user-1001.slice\tdone name",
+        "/run/user/1001\tdone name",
+    ] {
+        assert!(
+            alice.iter().any(|finding| finding == place),
+            "{place}: {alice:#?}"
+        );
+    }
+}
+
 #[test]
 fn nothing_on_the_machine_tells_of_somebody_else() {
     let host = Host::start().unwrap();

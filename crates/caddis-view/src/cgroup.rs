@@ -12,7 +12,8 @@ pub const OWN: &str = "/proc/self/cgroup";
 pub struct Membership {
     /// What tells this hierarchy from others: controllers, `name=systemd`; nothing for that of version 2.
     pub controllers: Vec<String>,
-    /// The process is in the root of the hierarchy, and so in nothing of its own.
+    /// The process is in the root of the hierarchy, or outside of what its cgroup namespace shows (it was put there from
+    /// without, as by nsenter(1)), and so in nothing of its own.
     pub at_root: bool,
 }
 
@@ -37,7 +38,7 @@ fn parse_line(line: &[u8]) -> Option<Membership> {
     let controllers = controllers.split(',').filter(|name| !name.is_empty());
     Some(Membership {
         controllers: controllers.map(str::to_owned).collect(),
-        at_root: path == b"/",
+        at_root: path == b"/" || path == b"/.." || path.starts_with(b"/../"),
     })
 }
 
@@ -102,7 +103,15 @@ mod tests {
         assert_eq!(found("cgroup", "rw,cpu,cpuacct"), None);
         assert_eq!(found("cgroup", "rw,pids"), None);
         assert_eq!(found("tmpfs", "rw,memory"), None);
-        assert_eq!(options(&parse(b"0::/\n"), "cgroup2", "rw"), None);
+        for nothing in ["0::/\n", "0::/..\n", "0::/../other.scope\n"] {
+            let own = parse(nothing.as_bytes());
+            assert_eq!(options(&own, "cgroup2", "rw"), None, "{nothing}");
+        }
+        // A name like any other.
+        assert_eq!(
+            options(&parse(b"0::/..own\n"), "cgroup2", "rw"),
+            Some(vec![])
+        );
         assert_eq!(options(&[], "cgroup2", "rw"), None);
     }
 

@@ -2,6 +2,7 @@
 //! ends the instance when it is not needed any more.
 
 use crate::afterwards::{Afterwards, Next, Rules};
+use crate::apart;
 use crate::build::{Built, Materials, build, cut_loose};
 use crate::credentials::stay_closed;
 use crate::error::{Context, Error, Result, write_all};
@@ -73,6 +74,8 @@ pub(crate) fn live(
     // Process 1 is a copy of the first session's process, whose command line and variables others in the instance (the
     // command line also others on the host) could read. Nothing depends on it: no reason not to start.
     let _ = replace_arguments_and_variables(NAME);
+    // Where there is none, it stays with the first session.
+    let apart = apart::open().ok();
     cut_loose()?;
     let veil = start.veil()?;
     let Built {
@@ -109,10 +112,14 @@ pub(crate) fn live(
             .chain(&caller.goes)
     });
     let kept = kept.into_iter().chain(callers).chain(&overlays);
-    let kept = kept.chain([&user_namespace]);
+    let kept = kept.chain([&user_namespace]).chain(&apart);
     close_all_but(&kept.map(AsFd::as_fd).collect::<Vec<_>>())
         .doing("close", || "the builder's descriptors")?;
     drop_privileges(start, &user_namespace)?;
+    // After the cgroup namespace was made, of which the first session's cgroup is the root.
+    if let Some(way) = apart {
+        let _ = apart::go(&way);
+    }
     // It only keeps the books: the end of a session, which wakes it, is not to wait for it.
     let _ = caddis_sys::never_preempt();
     if let Some(caller) = waiting.take() {

@@ -16,6 +16,7 @@
 
 mod accounts;
 mod afterwards;
+mod apart;
 pub mod below;
 pub mod build;
 pub mod cgroup;

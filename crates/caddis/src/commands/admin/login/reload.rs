@@ -50,23 +50,29 @@ const UNITS: [&str; 2] = ["ssh.service", "sshd.service"];
 
 /// Tells sshd. To be called only when sshd finds its configuration in order: with another it would end.
 pub fn reload() -> Result<Told, Error> {
+    let settings = settings(View::AsItIs)?;
+    let pid_file = settings.get("pidfile");
     if Path::new(BOOTED_WITH_SYSTEMD).exists() {
         for unit in UNITS {
             if systemctl(&["is-active", "--quiet", unit])? {
-                return match systemctl(&["reload", unit])? {
-                    true => Ok(Told::Server),
-                    false => Err(
-                        failed(format!("systemctl reload {unit} failed")).hint(format!(
-                            "`systemctl status {unit}` says why; then `systemctl reload {unit}`"
-                        )),
-                    ),
+                // systemd has signalled it and does not wait for more.
+                let server = pid_file.map(|file| Server::of(file)).transpose();
+                if !systemctl(&["reload", unit])? {
+                    let hint = format!(
+                        "`systemctl status {unit}` says why; then `systemctl reload {unit}`"
+                    );
+                    return Err(failed(format!("systemctl reload {unit} failed")).hint(hint));
+                }
+                return match server {
+                    Ok(Some(Some(server))) => server.back(),
+                    // It is told, and nothing says when it is back.
+                    _ => Ok(Told::Server),
                 };
             }
         }
     }
-    let settings = settings(View::AsItIs)?;
-    match settings.get("pidfile") {
-        Some(file) => hang_up(file),
+    match pid_file.map(|file| Server::of(file)).transpose()?.flatten() {
+        Some(server) => server.hang_up(),
         None => Ok(Told::Nobody),
     }
 }
@@ -88,69 +94,85 @@ fn systemctl(arguments: &[&str]) -> Result<bool, Error> {
         .map_err(|error| Error::io("run", "systemctl", error))
 }
 
-/// SIGHUP, after a look at what the process is: the file may be an old one, and the number somebody else's by now.
-fn hang_up(pid_file: &str) -> Result<Told, Error> {
-    let text = match fs::read(pid_file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Told::Nobody),
-        read => read.map_err(|error| Error::io("read", pid_file, error))?,
-    };
-    let Some(pid) = number(text.trim_ascii()).and_then(|pid| Pid::from_raw(pid.cast_signed()))
-    else {
-        return Err(failed(format!("{pid_file} holds no process id"))
-            .hint("restart sshd as it was started"));
-    };
-    // By the descriptor: the process that is looked at is the one that gets the signal.
-    let process = match pidfd_open(pid, PidfdFlags::empty()) {
-        Err(Errno::SRCH) => return Ok(Told::Nobody),
-        opened => opened.map_err(|errno| Error::io("open process", pid.as_raw_nonzero(), errno))?,
-    };
-    let identity = |path: String| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
-    let running = identity(format!("/proc/{}/exe", pid.as_raw_nonzero()));
-    if running.is_none() || running != identity(SSHD.to_owned()) {
-        let reason = format!(
-            "process {} of {pid_file} does not run {SSHD} as it is now",
-            pid.as_raw_nonzero()
-        );
-        return Err(failed(reason).hint("restart sshd as it was started"));
+/// The running server, as its file names it.
+struct Server<'file> {
+    pid_file: &'file str,
+    /// Which file that is, and when it was written.
+    written: Option<(u64, i64, i64)>,
+    process: OwnedFd,
+}
+
+impl Server<'_> {
+    /// After a look at what the process is: the file may be an old one, and the number somebody else's by now.
+    fn of(pid_file: &str) -> Result<Option<Server<'_>>, Error> {
+        let text = match fs::read(pid_file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(|error| Error::io("read", pid_file, error))?,
+        };
+        let Some(pid) = number(text.trim_ascii()).and_then(|pid| Pid::from_raw(pid.cast_signed()))
+        else {
+            return Err(failed(format!("{pid_file} holds no process id"))
+                .hint("restart sshd as it was started"));
+        };
+        // By the descriptor: the process that is looked at is the one that gets the signal.
+        let process = match pidfd_open(pid, PidfdFlags::empty()) {
+            Err(Errno::SRCH) => return Ok(None),
+            opened => {
+                opened.map_err(|errno| Error::io("open process", pid.as_raw_nonzero(), errno))?
+            }
+        };
+        let identity = |path: String| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+        let running = identity(format!("/proc/{}/exe", pid.as_raw_nonzero()));
+        if running.is_none() || running != identity(SSHD.to_owned()) {
+            let reason = format!(
+                "process {} of {pid_file} does not run {SSHD} as it is now",
+                pid.as_raw_nonzero()
+            );
+            return Err(failed(reason).hint("restart sshd as it was started"));
+        }
+        Ok(Some(Server {
+            pid_file,
+            written: written(pid_file),
+            process,
+        }))
     }
-    let before = written(pid_file);
-    pidfd_send_signal(&process, Signal::HUP)
-        .map_err(|errno| failed(io::Error::from(errno).to_string()))?;
-    wait_until_back(&process, pid_file, before)
+
+    fn hang_up(self) -> Result<Told, Error> {
+        pidfd_send_signal(&self.process, Signal::HUP)
+            .map_err(|errno| failed(io::Error::from(errno).to_string()))?;
+        self.back()
+    }
+
+    /// For a moment nobody listens: sshd executes itself, and takes its pid file away until it listens again
+    /// (`sighup_restart` in its `sshd.c`).
+    fn back(self) -> Result<Told, Error> {
+        let pid_file = self.pid_file;
+        let moment = Timespec {
+            tv_sec: 0,
+            tv_nsec: 10_000_000,
+        };
+        let since = Instant::now();
+        while written(pid_file).is_none_or(|now| Some(now) == self.written) {
+            let mut ended = [PollFd::new(&self.process, PollFlags::IN)];
+            if poll(&mut ended, Some(&moment)).is_ok_and(|count| count > 0) {
+                return Err(Error::failed("reload sshd: it has ended")
+                    .hint("start it again at once; its own log says what it did not like"));
+            }
+            if since.elapsed() > PATIENCE {
+                return Err(Error::failed(
+                    "reload sshd: it has been told, and is not back after ten seconds",
+                )
+                .hint(format!(
+                    "see whether it listens (`ss -ltn`); it writes {pid_file} when it does"
+                )));
+            }
+        }
+        Ok(Told::Server)
+    }
 }
 
 /// Which file it is, and when it was written; it is there, but empty, a moment before.
 fn written(path: &str) -> Option<(u64, i64, i64)> {
     let file = fs::metadata(path).ok().filter(|file| file.len() > 0)?;
     Some((file.ino(), file.mtime(), file.mtime_nsec()))
-}
-
-/// For a moment nobody listens: sshd executes itself, and takes its pid file away until it listens again
-/// (`sighup_restart` in its `sshd.c`).
-fn wait_until_back(
-    process: &OwnedFd,
-    pid_file: &str,
-    before: Option<(u64, i64, i64)>,
-) -> Result<Told, Error> {
-    let moment = Timespec {
-        tv_sec: 0,
-        tv_nsec: 10_000_000,
-    };
-    let since = Instant::now();
-    while written(pid_file).is_none_or(|now| Some(now) == before) {
-        let mut ended = [PollFd::new(process, PollFlags::IN)];
-        if poll(&mut ended, Some(&moment)).is_ok_and(|count| count > 0) {
-            return Err(Error::failed("reload sshd: it has ended")
-                .hint("start it again at once; its own log says what it did not like"));
-        }
-        if since.elapsed() > PATIENCE {
-            return Err(Error::failed(
-                "reload sshd: it has been told, and is not back after ten seconds",
-            )
-            .hint(format!(
-                "see whether it listens (`ss -ltn`); it writes {pid_file} when it does"
-            )));
-        }
-    }
-    Ok(Told::Server)
 }

@@ -1,0 +1,105 @@
+//! Caddis on a host where systemd runs the services: its unit, and sshd's.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use caddis_lab::{Host, eventually};
+use caddis_tests::{Environments, Ssh, State, Way};
+
+/// `enable` and `disable` are over when sshd listens again: whoever comes next gets in, and where they belong.
+#[test]
+fn sshd_is_told_and_listens_when_it_is_said() {
+    let host = Host::builder().systemd().start().unwrap();
+    let ssh = Ssh::on(host, Way::Plain, "");
+    let host = &ssh.host;
+    let mut stays = ssh.login();
+    let pid = "systemctl show -p MainPID ssh";
+    let before = host.sh("root", pid).ok().stdout;
+    for _ in 0..5 {
+        for (turn, environment) in [("enable --group proj", "default"), ("disable", "")] {
+            let script = format!(
+                "caddis admin login {turn} && ssh -i ~bob/.ssh/id_ed25519 alice@localhost 'echo \"in [$CADDIS_ENV]\"'"
+            );
+            let output = host.sh("root", &script).ok();
+            assert!(
+                output
+                    .stdout
+                    .contains("sshd has read its configuration again"),
+                "{output}"
+            );
+            assert!(
+                output.stdout.ends_with(&format!("in [{environment}]\n")),
+                "{output}"
+            );
+        }
+    }
+    // It is the same server, and who was there has not noticed.
+    assert_eq!(host.sh("root", pid).ok().stdout, before);
+    stays.send("exit 4\n");
+    stays.wait().exits(4);
+}
+
+/// The unit that `make install` puts there, with all that it forbids itself.
+#[test]
+fn the_watcher_runs_as_a_service() {
+    let host = Host::builder().systemd().start().unwrap();
+    // Her package database is her own from here on.
+    host.inside_root("alice", "apt-get install -y cowsay").ok();
+    let mut session = host.session("alice", "echo in; read -r end");
+    session.until("in");
+    let look = "cat /opt/new; dpkg-query -W -f '${Package}\\n' cowsay hello";
+    let seen = || host.inside("alice", look).stdout;
+    assert_eq!(seen(), "cowsay\n");
+    // It is started when it watches, and a change made then is seen without a word to anybody.
+    host.sh("root", "systemctl enable --now caddis-watch").ok();
+    host.sh("root", "echo one > /opt/new").ok();
+    eventually("the file is seen", || seen() == "one\ncowsay\n");
+    host.sh("root", "apt-get install -y hello").ok();
+    eventually("the package is there", || seen() == "one\ncowsay\nhello\n");
+    // With another policy, after a crash and after an end, and what happened meanwhile.
+    host.sh("root", "systemctl reload caddis-watch").ok();
+    host.sh("root", "systemctl kill -s KILL caddis-watch").ok();
+    eventually("it is there again", || {
+        host.sh("root", "systemctl is-active caddis-watch").text() == "active"
+    });
+    host.sh(
+        "root",
+        "systemctl stop caddis-watch && echo two > /opt/new && systemctl start caddis-watch",
+    )
+    .ok();
+    eventually("the change is seen", || seen() == "two\ncowsay\nhello\n");
+    // What it is forbidden it has not tried: a refusal would be in its log.
+    let log = host
+        .sh("root", "journalctl -o cat -p warning -u caddis-watch")
+        .ok();
+    let warnings: Vec<&str> = log
+        .stdout
+        .lines()
+        .filter(|line| !line.contains("killed") && !line.contains("signal"))
+        .collect();
+    assert!(warnings.is_empty(), "{log}");
+    session.send("\n");
+    session.wait().ok();
+}
+
+#[test]
+fn uninstalling_leaves_nothing_to_systemd() {
+    let host = Host::builder().systemd().start().unwrap();
+    let ssh = Ssh::on(host, Way::ForceCommand, "");
+    let host = &ssh.host;
+    host.sh("root", "systemctl enable --now caddis-watch").ok();
+    ssh.lands();
+    assert!(host.exists("/sys/fs/cgroup/caddis") && host.count("caddis-admin watch") == 1);
+    host.sh("root", "mkdir -p /srv/scripts /srv/packaging/hooks")
+        .ok();
+    let script = "/srv/scripts/uninstall";
+    host.write(script, include_str!("../../scripts/uninstall"), 0o755);
+    let places = include_str!("../../packaging/hooks/places");
+    host.write("/srv/packaging/hooks/places", places, 0o644);
+    host.command("root", &[script]).env("PURGE", "1").run().ok();
+    assert_eq!(host.count("caddis"), 0);
+    let units = "systemctl list-units --all --no-legend; systemctl list-unit-files --no-legend; find /sys/fs/cgroup /etc/systemd";
+    let left = host.sh("root", units).ok();
+    assert!(!left.stdout.contains("caddis"), "{left}");
+    // alice is where everybody was before.
+    let out = ssh.run("echo \"[$CADDIS_ENV]\"").ok();
+    assert_eq!(out.text(), "[]");
+}
