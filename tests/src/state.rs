@@ -1,6 +1,6 @@
 //! What root sees of environments from the outside: their records, their files, their processes.
 
-use caddis_lab::Host;
+use caddis_lab::{Host, eventually};
 
 /// A host's state as far as Caddis keeps any.
 pub trait State {
@@ -15,6 +15,14 @@ pub trait State {
 
     /// How many processes of the host have this in their command line; choose a text of your own.
     fn count(&self, text: &str) -> usize;
+
+    /// Waits until this many processes have this in their command line: a shell that has forked says so before its child
+    /// has called execve.
+    fn comes_to(&self, text: &str, count: usize);
+
+    /// Ends all processes of this name, and waits until they are gone. By name: the kernel forgets a command line before
+    /// it closes the files.
+    fn end_all(&self, name: &str);
 
     /// The mounts of the host, a line each, without their ids.
     fn mounts(&self) -> String;
@@ -45,6 +53,20 @@ impl State for Host {
     fn count(&self, text: &str) -> usize {
         let found = self.run("root", &["pgrep", "-c", "-f", "--", text]);
         found.text().parse().unwrap_or(usize::MAX)
+    }
+
+    #[track_caller]
+    fn comes_to(&self, text: &str, count: usize) {
+        eventually(&format!("{count} of {text:?}"), || {
+            self.count(text) == count
+        });
+    }
+
+    fn end_all(&self, name: &str) {
+        self.sh("root", &format!("pkill -x '{name}'")).ok();
+        eventually(&format!("no {name} is left"), || {
+            self.sh("root", &format!("pgrep -x '{name}'")).code() == 1
+        });
     }
 
     fn mounts(&self) -> String {

@@ -38,7 +38,7 @@ fn ansible_pings_and_copies(way: Way) {
             .env("ANSIBLE_NOCOLOR", "1")
             .env("ANSIBLE_LOCALHOST_WARNING", "0")
             .env("ANSIBLE_INTERPRETER_PYTHON", "auto_silent")
-            .deadline(Duration::from_secs(120))
+            .deadline(Duration::from_secs(600))
             .run()
             .ok()
             .stdout
