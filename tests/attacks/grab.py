@@ -3,8 +3,8 @@
 
 grab once PID...       tries each process once
 grab serve             the same with every id that comes on standard input, a line each; says "done" after each
-grab next COUNT        prints "waiting", then watches for new processes whose name is caddis-helper and tries them
-                       again and again, until COUNT of them are over
+grab next COUNT LEAST  prints "waiting", then watches for new processes whose name is caddis-helper and tries them
+                       again and again, until COUNT of them are over and LEAST were that still after an attempt
 
 A line for what was got, "got WHAT PID"; then "tried N", the number of attempts. What a grabbed descriptor leads to is
 looked at: /tmp/only-on-the-host exists on the host alone ("host WHAT PID").
@@ -229,12 +229,12 @@ def is_helper(pid):
         return name_of(pid) == "caddis-helper"
 
 
-def next_ones(count):
+def next_ones(count, least):
     """What is got counts only if the process is the helper still, after the attempt."""
     own = {int(name) for name in os.listdir("/proc") if name.isdigit()}
     print("waiting", flush=True)
     over, at_work = set(), set()
-    while len(over) < count:
+    while len(over) < count or len(at_work) < least:
         for pid in {int(name) for name in os.listdir("/proc") if name.isdigit()} - own - over:
             for name in QUICK:
                 got = attack(pid, [name])
@@ -254,4 +254,4 @@ if sys.argv[1] == "once":
 elif sys.argv[1] == "serve":
     serve()
 else:
-    next_ones(int(sys.argv[2]))
+    next_ones(int(sys.argv[2]), int(sys.argv[3]))

@@ -22,7 +22,7 @@ mod untouched;
 
 pub use install::make;
 pub use script::strict;
-pub use ssh::{Ssh, Way};
+pub use ssh::{Ssh, Way, another_sshd};
 pub use state::State;
 pub use terminal::{commands_are_told_of_the_size, in_foreground, stopped_and_continued};
 pub use told::{NothingLeft, Told};

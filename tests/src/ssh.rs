@@ -1,8 +1,16 @@
 //! Logins by ssh: alice's account, bob's client, a real sshd between them, all on one host.
 
-use caddis_lab::{Host, HostCommand, Output, Pty};
+use caddis_lab::{Host, HostCommand, Output, Pty, eventually};
 use std::ffi::OsStr;
-use std::time::Duration;
+
+/// Starts one more sshd beside that of [`Host::start_sshd`], with these options; it listens when this returns. It becomes
+/// a daemon before that, so the end of the command says nothing.
+pub fn another_sshd(host: &Host, options: &str) {
+    let file = "/run/another-sshd.pid";
+    let start = format!("mkdir -p -m 755 /run/sshd && /usr/sbin/sshd -o PidFile={file} {options}");
+    host.sh("root", &start).ok();
+    eventually("the other sshd listens", || host.exists(file));
+}
 
 /// How alice's logins come to Caddis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,10 +136,7 @@ impl Ssh {
 
     /// bob's `ssh` with these arguments on a terminal.
     pub fn terminal(&self, arguments: &[&str]) -> Pty {
-        self.ssh(arguments)
-            .env("TERM", "dumb")
-            .deadline(Duration::from_secs(30))
-            .pty()
+        self.ssh(arguments).env("TERM", "dumb").pty()
     }
 
     /// The test ends here unless alice's commands run where they should: in her environment, or on the plain host.

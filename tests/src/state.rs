@@ -25,6 +25,10 @@ pub trait State {
     /// has called execve.
     fn comes_to(&self, text: &str, count: usize);
 
+    /// Ends all processes of this name, and waits until they are gone. By name: the kernel forgets a command line before
+    /// it closes the files.
+    fn end_all(&self, name: &str);
+
     /// The mounts of the host, a line each, without their ids.
     fn mounts(&self) -> String;
 }
@@ -59,7 +63,16 @@ impl State for Host {
 
     #[track_caller]
     fn comes_to(&self, text: &str, count: usize) {
-        eventually(&format!("{count} of {text}"), || self.count(text) == count);
+        eventually(&format!("{count} of {text:?}"), || {
+            self.count(text) == count
+        });
+    }
+
+    fn end_all(&self, name: &str) {
+        self.sh("root", &format!("pkill -x '{name}'")).ok();
+        eventually(&format!("no {name} is left"), || {
+            self.sh("root", &format!("pgrep -x '{name}'")).code() == 1
+        });
     }
 
     fn mounts(&self) -> String {

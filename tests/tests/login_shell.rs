@@ -3,7 +3,7 @@
 
 use caddis_lab::{Host, Output};
 use caddis_tests::login::{Answers, LOGIN, POLICY, WHERE, called, forced};
-use caddis_tests::{Environments, HELPER};
+use caddis_tests::{Environments, HELPER, another_sshd};
 
 #[track_caller]
 fn same(plain: Output, ours: Output) {
@@ -220,7 +220,6 @@ fn whatever_the_user_did_inside_they_get_in_again() {
         let told = format!("{WHERE} $SHELL $0");
         // A login shell would look into the user database itself, and wait.
         let output = called(&host, "alice", LOGIN, "caddis-login", &["-c", &told])
-            .deadline(std::time::Duration::from_secs(20))
             .run()
             .ok();
         assert_eq!(output.stdout, format!("default {expected}\n"), "{output}");
@@ -310,9 +309,7 @@ fn forcing_sshd(host: &Host) -> String {
         host.read_text("/etc/ssh/sshd_config") + "\n" + &more,
         0o644,
     );
-    // It accepts connections when its first process has ended.
-    let start = format!("mkdir -p -m 755 /run/sshd && /usr/sbin/sshd -f {config}");
-    host.sh("root", &start).ok();
+    another_sshd(host, &format!("-f {config}"));
     ssh(host, FORCED)
 }
 

@@ -33,6 +33,7 @@ impl Scene {
              while read -r line; do eval \"$line\"; echo done; done",
         );
         session.until("ready");
+        host.comes_to("^/opt/d/program 1000", 1);
         Scene { host, session }
     }
 
@@ -76,9 +77,9 @@ impl Scene {
 #[test]
 fn who_still_runs_the_old_file_is_told() {
     let scene = Scene::new();
-    let bob = scene
-        .host
-        .session("bob", "exec 5< /opt/d/other; echo ready; read -r x");
+    let hold = "exec 5< /opt/d/other; echo ready; read -r x";
+    let mut bob = scene.host.session("bob", hold);
+    bob.until("ready");
     assert_eq!(scene.stale(), "");
     scene.change("echo new > x; mv x open; cp program x; mv x program; chmod 600 other");
     let stale = scene.stale();
@@ -283,6 +284,7 @@ fn other_file_systems_of_the_base_are_renewed_as_well() {
             "exec 5< /data/disk/d/f; /data/disk/d/program 1000 & echo ready; read -r end",
         );
         session.until("ready");
+        host.comes_to("^/data/disk/d/program 1000", 1);
         host.sh("root", "cd /data/disk/d; echo new > x; mv x f; cp program x; echo >> x; mv x program; caddis admin refresh -q")
             .ok();
         let stale = host.sh("root", "caddis admin sessions --stale").ok();

@@ -56,7 +56,8 @@ fn an_upgrade_runs_scripts_renames_directories_and_keeps_a_changed_conffile() {
         ls /etc/rc2.d/S*lab-service
         service lab-service start
         service lab-service status
-        pgrep -u lab-service sleep
+        # Said to be started before it is executed.
+        until pgrep -u lab-service sleep; do :; done
         service lab-service stop
         not service lab-service status
 

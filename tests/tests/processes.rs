@@ -1,7 +1,7 @@
 //! Processes of the host and of other users are out of reach, and so is what processes share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use caddis_lab::Host;
+use caddis_lab::{Host, eventually};
 use caddis_tests::attack::{ALICE_INSIDE, Attacker, Findings, arguments};
 use caddis_tests::{Environments, attack};
 
@@ -43,8 +43,11 @@ fn no_process_outside_can_be_traced_seen_or_signalled() {
     for child in [&own, &bobs, &inside] {
         assert!(!child.has_ended());
     }
-    let listed = host.inside("alice", "ps -e --no-headers -o comm=").ok();
-    assert_eq!(listed.text(), "caddis-init\nps");
+    // Those that were killed are there until process 1 has waited for them.
+    eventually("nothing else is to be seen inside", || {
+        let listed = host.inside("alice", "ps -e --no-headers -o comm=").ok();
+        listed.text() == "caddis-init\nps"
+    });
     // On the host she can do all of that to her own, and root to all.
     let found = Attacker::Host("root").run(&host, PROCESSES, &arguments("here", &pids));
     for pid in &pids {

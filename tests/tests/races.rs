@@ -123,7 +123,9 @@ fn somebody_who_waits_for_the_next_session_catches_nothing() {
     let host = host();
     let grab = format!("{DIRECTORY}/grab.py");
     let mut attackers = ["run", "root"].map(|role| {
-        let mut attacker = host.caddis("alice", &[role, &grab, "next", "250"]).spawn();
+        let mut attacker = host
+            .caddis("alice", &[role, &grab, "next", "250", "10"])
+            .spawn();
         assert_eq!(attacker.line(), "waiting");
         attacker
     });
@@ -169,7 +171,8 @@ fn what_stays_of_caddis_while_a_session_runs_cannot_be_got_at() {
     assert!(own.stdout.contains("got mem"), "{own}");
     assert!(!own.stdout.contains("host "), "{own}");
     // The attacks work where they should, and the mark is found by who has the host's root directory.
-    let sleeper = "sleep infinity & trap 'kill $!' EXIT; ";
+    let sleeper =
+        "sleep infinity & trap 'kill $!' EXIT; until grep -q sleep /proc/$!/comm; do :; done; ";
     let control = host.sh("alice", &format!("{sleeper} {}", grab("$!"))).ok();
     for way in ["root", "cwd", "fd", "mem", "seize", "attach", "pidfd_getfd"] {
         assert!(control.stdout.contains(&format!("got {way} ")), "{control}");

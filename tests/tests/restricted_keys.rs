@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, Output, Signal, eventually};
+use caddis_tests::another_sshd;
 
 const KEYS: &str = "/home/alice/.ssh/authorized_keys";
 const SSH: &str = "ssh -o StrictHostKeyChecking=no -o LogLevel=ERROR -o BatchMode=yes";
@@ -20,8 +21,8 @@ fn host() -> (Host, String) {
     )
     .ok();
     host.start_sshd();
-    let plain = format!("/usr/sbin/sshd -f /dev/null -p {PLAIN} -h /etc/ssh/ssh_host_ed25519_key");
-    host.sh("root", &plain).ok();
+    let plain = format!("-f /dev/null -p {PLAIN} -h /etc/ssh/ssh_host_ed25519_key");
+    another_sshd(&host, &plain);
     let key = host.read_text("/root/.ssh/id_ed25519.pub");
     let mut words = key.split_ascii_whitespace();
     let key = format!("{} {}", words.next().unwrap(), words.next().unwrap());

@@ -1,8 +1,8 @@
 //! `caddis revert` of what processes hold: they go on with their own, everybody else sees the base's.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use caddis_tests::Environments;
 use caddis_tests::revert::Scene;
+use caddis_tests::{Environments, State};
 
 /// A process that has a file open or mapped keeps its own version; whoever looks from then on sees the base's.
 #[test]
@@ -20,6 +20,7 @@ fn files_that_processes_hold() {
     let script = "exec 3< /opt/d/dir/one 4< /opt/d/new 5< /opt/d/kind; cd /opt/d/link; /opt/d/exec 1000 & echo ready; read -r go; cat <&3; ls /; read -r end";
     let mut late = scene.host.session("alice", script);
     assert_eq!(late.line(), "ready");
+    scene.host.comes_to("^/opt/d/exec 1000", 1);
     let output = scene.revert("--all --yes").ok();
     assert!(
         output
@@ -34,8 +35,9 @@ fn files_that_processes_hold() {
     assert_eq!(late.line(), "mine");
     early.send("go\n");
     assert_eq!(early.line(), "mine");
-    drop((early, late));
-    scene.host.sh("root", "pkill -x exec || true").ok();
+    early.wait();
+    late.wait();
+    scene.host.end_all("exec");
     scene.revert("--all --yes").ok();
     scene.is_the_base("when nobody holds them any more");
     assert_eq!(scene.revert("--all").ok().stdout, "");
@@ -95,6 +97,7 @@ fn directories_that_processes_are_in() {
         .caddis("alice", &["root", "bash", "-c", inside])
         .spawn();
     assert_eq!(session.line(), "ready");
+    scene.host.comes_to("^sleep 1000", 3);
     // The kernel does not show /opt/d/kind while somebody is in what it was renamed to.
     let output = scene.revert("--all --yes").exits(1);
     assert!(
@@ -115,8 +118,8 @@ fn directories_that_processes_are_in() {
     // Who was in a directory that was replaced finds there what there was.
     session.send("go\n");
     assert_eq!(session.line(), "own");
-    scene.host.sh("root", "pkill -x sleep").ok();
-    drop(session);
+    scene.host.end_all("sleep");
+    session.wait();
     scene.revert("--all").ok();
     scene.is_the_base("when nobody is in them any more");
 }

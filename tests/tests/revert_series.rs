@@ -207,8 +207,10 @@ fn while_processes_hold_what_they_find() {
     for seed in 200..=230 {
         let mut numbers = Numbers::of(seed);
         let mut script = play(&host, &mut numbers);
-        let hold = "cd /opt/r; for d in $(find . -type d | shuf -n 3 --random-source=/bin/true); do (cd $d; exec sleep 1000) & done; \
-             for f in $(find . -type f | shuf -n 3 --random-source=/bin/true); do (exec sleep 1000 < $f) & done; echo ready; wait";
+        // A shell that has forked is there before its child is in the directory or has the file.
+        let hold = "cd /opt/r; n=0; for d in $(find . -type d | shuf -n 3 --random-source=/bin/true); do (cd $d; exec sleep 1000) & : $((n += 1)); done; \
+             for f in $(find . -type f | shuf -n 3 --random-source=/bin/true); do (exec sleep 1000 < $f) & : $((n += 1)); done; \
+             until [ $(pgrep -cx sleep) = $n ]; do :; done; echo ready; wait";
         let mut holders = host.caddis("alice", &["root", "bash", "-c", hold]).spawn();
         holders.until("ready");
         script += &play(&host, &mut numbers);

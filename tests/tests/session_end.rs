@@ -18,6 +18,11 @@ fn daemon(name: &str) -> String {
     )
 }
 
+/// What ends such a daemon, to its very end: process 1 counts what it finds.
+fn end(name: &str) -> String {
+    format!("pkill -x {name}; while pgrep -x {name} > /dev/null; do :; done")
+}
+
 /// How many such daemons run.
 fn running(host: &Host, name: &str) -> usize {
     host.count(&format!("^/tmp/{name} infinity"))
@@ -125,8 +130,7 @@ fn everything_stays_as_long_as_one_of_certain_processes_is_left() {
     host.policy("[session]\nkeep = [\"keeper\"]\n");
     host.inside("alice", &daemon("keeper")).ok();
     goes_on(&host);
-    host.inside("alice", &format!("{}pkill -x keeper", daemon("job")))
-        .ok();
+    host.inside("alice", &(daemon("job") + &end("keeper"))).ok();
     is_over(&host, "job");
 }
 
@@ -151,10 +155,9 @@ fn a_login_counts_until_the_environment_is_empty() {
     // What it has left goes on, and what others leave beside that.
     login(&daemon("job"));
     goes_on(&host);
-    host.inside("alice", &format!("{}pkill -x job", daemon("other")))
-        .ok();
+    host.inside("alice", &(daemon("other") + &end("job"))).ok();
     goes_on(&host);
-    host.inside("alice", "pkill -x other").ok();
+    host.inside("alice", &end("other")).ok();
     is_over(&host, "other");
 }
 
@@ -229,7 +232,7 @@ fn a_session_that_process_1_was_too_slow_to_see_is_noticed_all_the_same() {
         let process_1 = host.first_process(1000, "default").unwrap();
         host.sh("root", &format!("kill -STOP {process_1}")).ok();
         host.inside("alice", &daemon(name)).ok();
-        assert_eq!(running(&host, name), 1);
+        host.comes_to(&format!("^/tmp/{name} infinity"), 1);
         host.sh("root", &format!("kill -CONT {process_1}")).ok();
         match may_stay {
             true => goes_on(&host),

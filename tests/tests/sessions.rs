@@ -268,7 +268,8 @@ fn mask_limits_priorities_and_groups_are_the_callers() {
     same("true", limits);
     same("ulimit -Sn 100 -Sf 0 -c 0 -Ss 1024 -t 1000", limits);
     same(
-        "ulimit -n 64 -f 100 -v 4000000 -u 500 -l 10 -q 1000 -i 77",
+        // Of processes, those of all hosts of this kernel count.
+        "ulimit -n 64 -f 100 -v 4000000 -u 5000 -l 10 -q 1000 -i 77",
         limits,
     );
     same("renice -n 7 $$ > /dev/null", "nice");

@@ -70,6 +70,8 @@ fn the_agent_of_each_login_is_there(way: Way) {
 fn windows_open_on_the_clients_screen(way: Way) {
     let ssh = Ssh::start(way);
     let _screen = ssh.host.start_x_server("bob");
+    // sshd gives a display away when the connection has ended on its side, too.
+    let ended = || eventually("sshd has ended", || ssh.host.count("^sshd: alice") == 0);
     let asked = "xdpyinfo | grep -E '^(name of display|vendor string|  dimensions)'; echo \"[$CADDIS_ENV] $XAUTHORITY\"";
     for how in ["-X", "-Y"] {
         let shown = ssh
@@ -84,6 +86,7 @@ fn windows_open_on_the_clients_screen(way: Way) {
                 && shown.ends_with(&format!("[{}] \n", way.environment())),
             "{how}: {shown}"
         );
+        ended();
     }
     // Two displays at a time, the second one to an instance that runs.
     let mut first = ssh

@@ -117,13 +117,15 @@ fn a_keys_restrictions_are_sshds(way: Way) {
     let echo = "echo \"[$CADDIS_ENV]\"";
     assert_eq!(by(&ssh, "here", &[echo]).ok().stdout, inside);
     assert_eq!(by(&ssh, "flat", &[echo]).ok().stdout, inside);
-    let flat = ssh.terminal(&["-tt", "flat", "touch proof"]).wait();
-    assert!(
-        flat.exits(255)
-            .stdout
-            .contains("PTY allocation request failed")
-            && !ssh.host.exists("/home/alice/proof")
-    );
+    let flat = ssh.terminal(&["-tt", "flat", "true"]).wait().exits(255);
+    let none = "PTY allocation request failed";
+    assert!(flat.stdout.contains(none), "{flat}");
+    // A client that does not insist has a shell without one.
+    let mut flat = ssh.terminal(&["flat"]);
+    flat.expect(none);
+    flat.send("tty; exit 3\n");
+    flat.expect("not a tty");
+    flat.wait().exits(3);
     let forward = [
         "-o",
         "ExitOnForwardFailure=yes",

@@ -3,7 +3,6 @@
 
 use caddis_lab::{Pty, Signal, eventually};
 use caddis_tests::{Ssh, State, Way, every_way, in_foreground};
-use std::time::Duration;
 
 every_way!(tmux_outlives_its_connection, screen_outlives_its_connection,);
 
@@ -20,7 +19,7 @@ struct Keeper {
 
 fn login(ssh: &Ssh) -> Pty {
     let ssh = ssh.ssh(&["-tt", "there"]).env("TERM", "xterm");
-    let mut pty = ssh.deadline(Duration::from_secs(30)).pty();
+    let mut pty = ssh.pty();
     pty.expect("alice@host:~$ ");
     pty
 }
@@ -81,7 +80,9 @@ fn survives(way: Way, keeper: &Keeper) {
         host.count(&format!("^{}", keeper.attach)) == 0
     });
     // With its last terminal the server ends, and with it, at the end of the login, all the rest.
-    pty.send("(exec -a left-behind setsid sleep infinity &); exit\n");
+    pty.send("(setsid bash -c 'exec -a left-behind sleep infinity' &)\n");
+    host.comes_to("^left-behind", 1);
+    pty.send("exit\n");
     pty.wait().ok();
     eventually("its server has ended", || host.count(keeper.server) == 0);
     if way != Way::Plain {

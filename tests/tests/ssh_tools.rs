@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_tests::{Ssh, State, Way, every_way};
-use std::time::Duration;
 
 every_way!(
     ansible_pings_and_copies,
@@ -38,7 +37,6 @@ fn ansible_pings_and_copies(way: Way) {
             .env("ANSIBLE_NOCOLOR", "1")
             .env("ANSIBLE_LOCALHOST_WARNING", "0")
             .env("ANSIBLE_INTERPRETER_PYTHON", "auto_silent")
-            .deadline(Duration::from_secs(120))
             .run()
             .ok()
             .stdout

@@ -18,7 +18,7 @@ fn host() -> Host {
 
 fn soon(host: &Host, words: &[&str]) -> Output {
     let command = host.caddis("alice", words);
-    command.deadline(Duration::from_secs(30)).run()
+    command.deadline(Duration::from_secs(120)).run()
 }
 
 /// A process of alice's on the host that waits for what comes out of an environment.
@@ -239,7 +239,7 @@ for level in range(1000):
             format!("ulimit -n 256; caddis try --root --keep python3 -c '{program}' tried");
         let bash = ["bash", "-c", &command];
         let command = host.command("alice", &bash);
-        command.deadline(Duration::from_secs(60)).run()
+        command.deadline(Duration::from_secs(180)).run()
     };
     let seen = |script: &str| {
         let found = soon(&host, &["run", "bash", "-c", script]).ok();

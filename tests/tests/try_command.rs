@@ -3,7 +3,6 @@
 
 use caddis_lab::{FileSystem, Host, Output, Pty, eventually};
 use caddis_tests::{Environments, NothingLeft, State, Told, interrupted_try};
-use std::time::Duration;
 
 /// `caddis try` with these words as alice.
 fn attempt(host: &Host, words: &[&str]) -> Output {
@@ -53,7 +52,7 @@ fn asked(host: &Host, script: &str) -> Pty {
         .command("alice", &words)
         .env("TERM", "dumb")
         .env("CADDIS_PAGER", "cat");
-    let mut pty = command.deadline(Duration::from_secs(20)).pty();
+    let mut pty = command.pty();
     pty.expect(QUESTION);
     pty
 }
@@ -354,7 +353,7 @@ fn a_try_stops_goes_on_and_ends_as_its_command_does() {
     let host = Host::start().unwrap();
     let shell = ["bash", "--norc", "--noprofile", "-i"];
     let command = host.command("alice", &shell).env("PS1", "outer$ ");
-    let mut pty = command.deadline(Duration::from_secs(20)).pty();
+    let mut pty = command.pty();
     pty.expect("outer$ ");
     pty.send("caddis try --root bash -c 'touch /opt/f; echo up; sleep infinity; exit 4'\n");
     pty.expect("up\r\n");
