@@ -10,6 +10,7 @@ pub mod login;
 pub mod packages;
 pub mod readme;
 pub mod revert;
+pub mod watcher;
 
 mod install;
 mod script;

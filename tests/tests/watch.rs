@@ -1,49 +1,9 @@
 //! `caddis admin watch`: what changes on the host shows in running environments without anybody's asking for it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use caddis_lab::{FileSystem, Host, HostChild, Output, Signal, eventually};
+use caddis_lab::{Host, HostChild, eventually};
+use caddis_tests::watcher::{seen, watch};
 use caddis_tests::{Environments, State, Told};
-
-/// A watcher that watches. Not the test's own child: nsenter would be stopped together with it.
-struct Watcher<'host> {
-    host: &'host Host,
-    shell: HostChild,
-    pid: String,
-}
-
-fn watch(host: &Host) -> Watcher<'_> {
-    let script = "caddis admin watch --verbose 2>&1 & echo $!; wait $!";
-    let mut shell = host.spawn("root", script);
-    let pid = shell.line();
-    shell.until(" for what happened before\n");
-    Watcher { host, shell, pid }
-}
-
-impl Watcher<'_> {
-    /// What it says, up to and including `text`.
-    fn until(&mut self, text: &str) -> String {
-        self.shell.until(text)
-    }
-
-    fn kill(&self, signal: &str) {
-        let script = format!("kill -{signal} {}", self.pid);
-        self.host.sh("root", &script).ok();
-    }
-
-    /// Stops it: none of its threads does anything when this returns.
-    fn stop(&self) {
-        self.kill("STOP");
-        let states = format!("cat /proc/{}/task/*/status | grep ^State:", self.pid);
-        eventually("it has stopped", || {
-            let states = self.host.sh("root", &states).ok();
-            states.stdout.lines().all(|line| line.contains("\tT "))
-        });
-    }
-
-    fn wait(self) -> Output {
-        self.shell.wait()
-    }
-}
 
 /// A host with an environment of alice's in which a session runs.
 fn host_with_session() -> (Host, HostChild) {
@@ -51,12 +11,6 @@ fn host_with_session() -> (Host, HostChild) {
     let mut session = host.session("alice", "echo ready; read -r end");
     session.until("ready");
     (host, session)
-}
-
-/// What alice's environment says to a script.
-fn seen(host: &Host, script: &str) -> String {
-    let output = host.inside("alice", script);
-    output.text().to_owned()
 }
 
 /// A change of the host's, and what it changes in the environment.
@@ -251,42 +205,6 @@ fn the_veil_is_kept_up_to_date_where_the_watcher_sees_changes() {
     watcher.until("built veil 4");
     let list = host.read_text("/var/lib/caddis/veil/4.list");
     assert!(!list.contains("secret"), "{list}");
-}
-
-#[test]
-fn file_systems_that_are_mounted_later_are_watched() {
-    let host = Host::builder()
-        .disk("/data", FileSystem::Ext4, "20M")
-        .start()
-        .unwrap();
-    // Where nobody's environment is a view of it, it is not watched.
-    let aside = "mkdir /home/aside; mount --bind /data /home/aside; umount /data";
-    host.sh("root", aside).ok();
-    let mut watcher = watch(&host);
-    host.sh("root", "mount --bind /home/aside /data; touch /opt/mounted")
-        .ok();
-    watcher.until("for /opt/mounted");
-    // It may have rested from looking at mounts.
-    let marks = format!("grep -hc '^fanotify sdev' /proc/{}/fdinfo/*", watcher.pid);
-    eventually("both are watched", || {
-        let marks = host.sh("root", &marks);
-        marks.stdout.lines().any(|count| count == "2")
-    });
-    let mut session = host.session("alice", "echo ready; read -r end");
-    session.until("ready");
-    assert_eq!(seen(&host, "cat /data/file || echo none"), "none");
-    host.sh("root", "echo new > /data/file").ok();
-    watcher.until("refreshed 1 for /data/file");
-    assert_eq!(seen(&host, "cat /data/file"), "new");
-    // Nobody holds it: it can be taken away, and come again.
-    host.sh("root", "umount /data && mount --bind /home/aside /data")
-        .ok();
-    // Until it has looked at the mounts.
-    let again = "while :; do echo new > /data/other; sleep 0.1; rm /data/other; done";
-    let mut again = host.spawn("root", again);
-    watcher.until("/data/other");
-    again.kill(Signal::KILL);
-    again.wait();
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(super) struct FileSystems {
 }
 
 /// A mount of a watched file system. It is not held open: that would keep it from being unmounted.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Watched {
     at: PathBuf,
     filesystem: u64,
@@ -66,14 +66,16 @@ impl FileSystems {
 
     /// Watches all that the mount table has now and that matters. All are marked again, which changes nothing for
     /// those that were: a mount in the place of a former one is told from it by nothing that could be relied on.
-    pub(super) fn update(&mut self, policy: &Policy, places: &Places) -> Result<()> {
+    ///
+    /// Returns where there was none before: what happened there until now was nobody's to see.
+    pub(super) fn update(&mut self, policy: &Policy, places: &Places) -> Result<Vec<PathBuf>> {
         let mounts = mountinfo::read(mountinfo::OWN)?
             .into_iter()
             .map(|mount| (mount.at, mount.fstype));
         let wanted = mounts
             .filter(|(at, fstype)| policy.view.overlay_types.contains(fstype) && places.matter(at));
         self.known.clear();
-        self.mounts.clear();
+        let before = std::mem::take(&mut self.mounts);
         for (at, _) in wanted {
             match self.watch(&at) {
                 Ok(filesystem) => {
@@ -89,7 +91,8 @@ impl FileSystems {
                 }
             }
         }
-        Ok(())
+        let new = self.mounts.iter().filter(|one| !before.contains(one));
+        Ok(new.map(|one| one.at.clone()).collect())
     }
 
     fn watch(&self, at: &Path) -> std::result::Result<u64, Errno> {

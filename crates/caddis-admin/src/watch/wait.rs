@@ -5,6 +5,7 @@ use caddis_view::error::Context;
 use caddis_view::{Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use std::cell::Cell;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -28,13 +29,20 @@ pub(super) struct Sources<'a> {
     signals: &'a OwnedFd,
     /// To be polled only; see proc_pid_mountinfo(5).
     mounts: File,
+    /// It had news, which it tells once, and nobody has looked at the mounts since.
+    news: Cell<bool>,
 }
 
 impl Sources<'_> {
     pub(super) fn open(signals: &OwnedFd) -> Result<Sources<'_>> {
         let path = "/proc/self/mountinfo";
         let mounts = File::open(path).map_err(|error| Error::refused("open", path, error))?;
-        Ok(Sources { signals, mounts })
+        let news = Cell::new(false);
+        Ok(Sources {
+            signals,
+            mounts,
+            news,
+        })
     }
 
     /// Waits. While `watcher` rests from something, that is not even looked at: to ask for news of mounts is to have
@@ -42,6 +50,9 @@ impl Sources<'_> {
     pub(super) fn wait(&self, watcher: &Watcher) -> Result<Awaited> {
         loop {
             let (due, rests) = (watcher.due(), watcher.rests());
+            if rests.mounts.is_none() && self.news.take() {
+                return Ok(Awaited::Mounts);
+            }
             let mut kinds = vec![Awaited::Signal];
             let mut ready = vec![PollFd::new(self.signals, PollFlags::IN)];
             if rests.mounts.is_none() {
@@ -60,10 +71,14 @@ impl Sources<'_> {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno).doing("poll", || "for events"),
             }
-            let mut come = kinds.iter().zip(&ready);
-            let first = come.find(|(_, one)| !one.revents().is_empty());
-            match first.map(|(kind, _)| *kind) {
-                Some(kind @ (Awaited::Signal | Awaited::Mounts)) => return Ok(kind),
+            let come = kinds.iter().zip(&ready);
+            let mut come = come.filter(|(_, one)| !one.revents().is_empty());
+            if come.clone().any(|(kind, _)| *kind == Awaited::Mounts) {
+                self.news.set(true);
+            }
+            match come.next().map(|(kind, _)| *kind) {
+                Some(Awaited::Signal) => return Ok(Awaited::Signal),
+                Some(Awaited::Mounts) => {}
                 _ if watcher.due().is_some_and(|due| due.is_zero()) => return Ok(Awaited::Time),
                 Some(kind) => return Ok(kind),
                 None => {}

@@ -10,6 +10,7 @@ use caddis_policy::{EnvName, Policy};
 use caddis_view::Result;
 use caddis_view::veil::{self, Look};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -68,7 +69,7 @@ impl Watcher {
             pending: None,
             unsure: false,
         };
-        watcher.look_at_mounts();
+        watcher.watch_mounts();
         Ok(watcher)
     }
 
@@ -109,13 +110,23 @@ impl Watcher {
         self.veil(&Look::Changes);
     }
 
-    /// Watches what was mounted.
+    /// Watches what was mounted. A session may have begun before that, and have looked up names that changed since.
     pub(super) fn look_at_mounts(&mut self) {
-        let start = Instant::now();
-        if let Err(error) = self.filesystems.update(&self.policy, &self.places) {
-            output::error(&error);
+        if let Some(first) = self.watch_mounts().first() {
+            let start = Instant::now();
+            self.instances(&format!("what happened on {}", first.display()));
+            self.events.spent(start);
         }
+    }
+
+    fn watch_mounts(&mut self) -> Vec<PathBuf> {
+        let start = Instant::now();
+        let new = self.filesystems.update(&self.policy, &self.places);
         self.mounts.spent(start);
+        new.unwrap_or_else(|error| {
+            output::error(&error);
+            Vec::new()
+        })
     }
 
     /// What happened before anybody watched.
