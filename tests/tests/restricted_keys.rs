@@ -145,6 +145,39 @@ fn sshd_that_cannot_say_the_key_gives_no_shell() {
     assert_eq!(log_in(&host, OURS).ok().stdout, "anything\n");
 }
 
+/// `AcceptEnv` may let the client say what sshd does not.
+#[test]
+fn the_client_does_not_say_which_key_it_was() {
+    let (host, key) = host();
+    let port = 2023;
+    host.write(
+        "/etc/ssh/sshd_config.d/50-site.conf",
+        "AcceptEnv SSH_*\n",
+        0o644,
+    );
+    host.sh("root", &format!("/usr/sbin/sshd -p {port} -o PidFile=none"))
+        .ok();
+    host.write(
+        KEYS,
+        format!("restrict,command=\"echo restricted\" {key}\n"),
+        0o600,
+    );
+    let said = "/home/alice/.bashrc /tmp/sshauth.x/../../home/alice/.bashrc /etc/passwd";
+    let log_in = |said: &str| {
+        let ask = format!("{SSH} -p {port} -o SetEnv=SSH_USER_AUTH={said} alice@localhost id");
+        host.sh("root", &ask)
+    };
+    for said in said.split(' ') {
+        assert_eq!(log_in(said).ok().stdout, "restricted\n");
+    }
+    fill_tmp(&host);
+    // A directory takes no room there.
+    host.sh("bob", "mkdir -m 755 /tmp/sshauth.x").ok();
+    for said in said.split(' ') {
+        assert_eq!(log_in(said).exits(125).stdout, "");
+    }
+}
+
 /// What a certificate is good for it says itself; nothing in the user's home speaks of it.
 #[test]
 fn nor_does_a_certificate_that_cannot_be_seen() {

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use caddis_client::error::Error;
@@ -13,6 +13,9 @@ use crate::{authorities, small_file};
 
 /// Where sshd looks for keys if it is not told otherwise (`AuthorizedKeysFile`).
 const FILES: [&str; 2] = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
+
+/// How sshd calls the file in which it says which key was used. Where it says nothing, `AcceptEnv` may let the client do so.
+const TOLD: &str = "/tmp/sshauth.";
 
 /// More than any such file has: ten thousand keys are a tenth of it.
 const MOST: u64 = 64 << 20;
@@ -53,7 +56,12 @@ pub fn command(
     let Some(told) = get(variables, USER_AUTH) else {
         return unless_all_the_same(not_told());
     };
+    let random = told.as_bytes().strip_prefix(TOLD.as_bytes());
     let told = Path::new(told);
+    if random.is_none_or(|random| random.contains(&b'/')) {
+        let error = io::Error::other("sshd does not call a file so");
+        return unless_all_the_same(odd(told, error));
+    }
     // Once sshd has removed it, anybody can put one of theirs in its place.
     let text = match small_file::read_own(told, MOST) {
         Ok(text) => text,

@@ -101,6 +101,13 @@ pub fn cautions(settings: &Settings) -> Vec<String> {
             "another AcceptEnv takes the place of ours: clients cannot choose an environment by CADDIS_LOGIN_ENV".to_owned(),
         );
     }
+    for pattern in settings.all("acceptenv") {
+        if lets_say_the_key(pattern) {
+            cautions.push(format!(
+                "AcceptEnv {pattern} lets clients set SSH_USER_AUTH: where sshd cannot say itself which key was used, they do"
+            ));
+        }
+    }
     if settings.get("exposeauthinfo") != Some("yes") {
         cautions.push(
             "another ExposeAuthInfo comes before ours: a `command=` of keys is NOT honoured"
@@ -108,6 +115,23 @@ pub fn cautions(settings: &Settings) -> Vec<String> {
         );
     }
     cautions
+}
+
+/// Whether a pattern of sshd's is about the variable in which it says which key was used.
+fn lets_say_the_key(pattern: &str) -> bool {
+    fn matches(pattern: &[u8], name: &[u8]) -> bool {
+        match (pattern, name) {
+            ([], []) => true,
+            ([b'*', rest @ ..], _) => (0..=name.len()).any(|at| matches(rest, &name[at..])),
+            ([b'?', rest @ ..], [_, name @ ..]) => matches(rest, name),
+            ([byte, rest @ ..], [first, name @ ..]) => byte == first && matches(rest, name),
+            _ => false,
+        }
+    }
+    // A row of stars means what one does, and would take long.
+    let mut pattern = pattern.as_bytes().to_vec();
+    pattern.dedup_by(|one, other| [*one, *other] == *b"**");
+    matches(&pattern, b"SSH_USER_AUTH")
 }
 
 #[cfg(test)]
@@ -173,6 +197,11 @@ mod tests {
                 "PermitUserEnvironment",
             ),
             ("acceptenv CADDIS_LOGIN_ENV", "acceptenv LANG", "AcceptEnv"),
+            (
+                "acceptenv CADDIS_LOGIN_ENV",
+                "acceptenv LC_*\nacceptenv SSH_U???_*\nacceptenv CADDIS_LOGIN_ENV",
+                "SSH_USER_AUTH",
+            ),
             ("exposeauthinfo yes", "exposeauthinfo no", "ExposeAuthInfo"),
         ] {
             let cautions = cautions(&Settings::parse(&PLAIN.replace(from, to)));
