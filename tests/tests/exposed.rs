@@ -95,10 +95,12 @@ fn what_a_service_makes_anew_is_seen_by_the_next_session() {
 }
 
 /// What container root may have made of the names when the host has something new there.
-const PREPARED: [&str; 9] = [
+const PREPARED: [&str; 10] = [
     "mv /run/user /run/former; ln -s /etc /run/user",
     "mv /run/user /run/former; ln -s /scratch /run/user",
     "mv /run/user /run/former; ln -s ../../../scratch /run/user",
+    // Where the place would have to be made.
+    "mv /run/user /run/former; ln -s /scratch/taken /run/user",
     "mv /run/user /run/former; touch /run/user",
     "mv /run/user /run/former; mkdir -m 0 /run/user",
     "rm -rf /run/user",
@@ -188,6 +190,9 @@ fn a_name_that_was_given_to_another_mount_uncovers_nothing() {
         let before = host.sh("root", "find /srv | sort").ok().stdout + &host.mounts();
         let session = host.inside("alice", "cd /srv; cat */file; ls -A *");
         assert!(!session.stdout.contains("secret"), "{session}");
+        // What the view itself has put there is not taken away for what is new.
+        let taken_away = session.stdout.contains("second");
+        assert_eq!(taken_away, other == "passed", "{session}");
         let after = host.sh("root", "find /srv | sort").ok().stdout + &host.mounts();
         assert_eq!(after, before, "{other}");
     }
