@@ -203,7 +203,7 @@ fn a_name_that_was_given_to_another_mount_uncovers_nothing() {
 fn names_that_change_all_the_time_lead_nowhere_either() {
     let host = attacked();
     let _keeper = keeper(&host);
-    let swap = "echo on; cd /run; while :; do mv user a; ln -s /scratch user; rm user; mv a user; done 2>/dev/null";
+    let swap = "echo on; cd /run; while :; do for there in /scratch /scratch/taken; do mv user a; ln -s $there user; rm user; mv a user; done; done 2>/dev/null";
     let mut swapping = host.caddis("alice", &["root", "bash", "-c", swap]).spawn();
     swapping.line();
     let before = host.sh("root", "find /scratch | sort").ok().stdout;
