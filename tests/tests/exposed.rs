@@ -70,7 +70,7 @@ fn what_a_login_makes_anew_is_seen_by_the_next_session() {
 fn what_a_service_makes_anew_is_seen_by_the_next_session() {
     let host = Host::start().unwrap();
     host.policy(
-        "[view]\nexpose = [\"/run/service\", \"/srv/socket\", \"/run/deep/er\", \"/run/closed\"]\n",
+        "[view]\nexpose = [\"/run/service\", \"/srv/socket\", \"/run/deep/er\", \"/run/closed\", \"/run/behind/open\"]\n",
     );
     let serve = || {
         let program = "import os, socket\nfor p in '/run/service', '/srv/socket':\n if os.path.lexists(p): os.unlink(p)\n socket.socket(socket.AF_UNIX).bind(p)";
@@ -87,11 +87,15 @@ fn what_a_service_makes_anew_is_seen_by_the_next_session() {
     serve();
     same();
     // What is new, at any depth; and what the user cannot reach outside is not there inside either.
-    host.sh("root", "mkdir -p /run/deep/er; touch /run/deep/er/x; mkdir -m 700 /run/closed; touch /run/closed/x").ok();
+    host.sh("root", "mkdir -p /run/deep/er; touch /run/deep/er/x; mkdir -m 700 /run/closed /run/behind; mkdir /run/behind/open; \
+         touch /run/closed/x /run/behind/open/x").ok();
     assert_eq!(seen(&host, "/run/deep/er"), "x\n");
     host.inside_root("alice", "ls /run/closed")
         .fails()
         .says("Permission denied");
+    host.inside_root("alice", "ls /run/behind/open")
+        .fails()
+        .says("No such file");
 }
 
 /// What container root may have made of the names when the host has something new there.
