@@ -14,6 +14,7 @@ fn what_goes_past_it_is_said() {
         "PermitUserEnvironment yes",
         "Match Group proj\n    ExposeAuthInfo no",
         "Match Group proj\n    AcceptEnv LANG",
+        "AcceptEnv SSH_*",
     ] {
         host.write(EARLIER, format!("{directive}\n"), 0o644);
         let word = directive
@@ -64,6 +65,38 @@ fn accounts_whose_shell_may_not_run_it_are_named() {
     refused.fails().says("restricted");
     let output = login(&host, &["enable", "--group", "proj"]).ok();
     assert!(!output.stderr.contains("kiosk"), "{output}");
+}
+
+/// Nobody is locked out unseen.
+#[test]
+fn whom_the_policy_refuses_is_named() {
+    let host = host();
+    let policy = |access: &str, bypass: &str| {
+        let text = format!("[access]\n{access}\n[login]\nbypass_groups = [{bypass}]\n");
+        host.write("/etc/caddis/policy.toml", text, 0o644);
+    };
+    policy("deny_users = [\"dave\"]", "");
+    let warning = "warning: user dave may not use Caddis (policy: access.deny_users), and dave cannot log in over ssh any more; in a group";
+    for words in [&["enable"][..], &["status"]] {
+        login(&host, words).ok().says(warning);
+    }
+    policy("users = [\"dave\"]", "");
+    login(&host, &["enable"])
+        .ok()
+        .says("and alice cannot log in over ssh any more; so for 2 more;");
+    for (access, bypass, group) in [
+        ("deny_users = [\"dave\"]", "\"dave\"", None),
+        ("deny_users = [\"dave\"]", "", Some("proj")),
+        ("min_uid = 1002", "", None),
+    ] {
+        policy(access, bypass);
+        let group = group.map(|group| ["--group", group]);
+        let words = [
+            &["enable"][..],
+            group.as_ref().map_or(&[], |words| &words[..]),
+        ];
+        assert_eq!(login(&host, &words.concat()).ok().stderr, "", "{access}");
+    }
 }
 
 #[test]

@@ -198,3 +198,22 @@ fn a_setting_is_checked_and_a_broken_file_is_none() {
     );
     assert_eq!(reached(&host), "default");
 }
+
+/// Of several changes at the same time each is whole, and a login meanwhile finds one of them.
+#[test]
+fn settings_are_never_half_written() {
+    let host = Host::start().unwrap();
+    caddis(&host, &["config", "default=first"]).ok();
+    let script = "caddis run -e first true; for n in $(seq 60); do (caddis config default=x$n || echo failed) & (caddis config -e first hostname=x$n || echo failed) & \
+        (caddis config default || echo none) > /dev/shm/read$n & done; wait; cat /dev/shm/read*";
+    let output = host.sh("alice", script).ok();
+    assert_eq!(output.stdout.lines().count(), 60, "{output}");
+    for value in output.stdout.lines() {
+        assert!(value == "first" || value.starts_with('x'), "{output}");
+    }
+    let left = host.sh(
+        "root",
+        "ls -A /var/lib/caddis/env/1000 /var/lib/caddis/env/1000/first | grep -c new",
+    );
+    assert_eq!(left.text(), "0");
+}

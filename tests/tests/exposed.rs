@@ -70,7 +70,7 @@ fn what_a_login_makes_anew_is_seen_by_the_next_session() {
 fn what_a_service_makes_anew_is_seen_by_the_next_session() {
     let host = Host::start().unwrap();
     host.policy(
-        "[view]\nexpose = [\"/run/service\", \"/srv/socket\", \"/run/deep/er\", \"/run/closed\"]\n",
+        "[view]\nexpose = [\"/run/service\", \"/srv/socket\", \"/run/deep/er\", \"/run/closed\", \"/run/behind/open\"]\n",
     );
     let serve = || {
         let program = "import os, socket\nfor p in '/run/service', '/srv/socket':\n if os.path.lexists(p): os.unlink(p)\n socket.socket(socket.AF_UNIX).bind(p)";
@@ -87,18 +87,24 @@ fn what_a_service_makes_anew_is_seen_by_the_next_session() {
     serve();
     same();
     // What is new, at any depth; and what the user cannot reach outside is not there inside either.
-    host.sh("root", "mkdir -p /run/deep/er; touch /run/deep/er/x; mkdir -m 700 /run/closed; touch /run/closed/x").ok();
+    host.sh("root", "mkdir -p /run/deep/er; touch /run/deep/er/x; mkdir -m 700 /run/closed /run/behind; mkdir /run/behind/open; \
+         touch /run/closed/x /run/behind/open/x").ok();
     assert_eq!(seen(&host, "/run/deep/er"), "x\n");
     host.inside_root("alice", "ls /run/closed")
         .fails()
         .says("Permission denied");
+    host.inside_root("alice", "ls /run/behind/open")
+        .fails()
+        .says("No such file");
 }
 
 /// What container root may have made of the names when the host has something new there.
-const PREPARED: [&str; 9] = [
+const PREPARED: [&str; 10] = [
     "mv /run/user /run/former; ln -s /etc /run/user",
     "mv /run/user /run/former; ln -s /scratch /run/user",
     "mv /run/user /run/former; ln -s ../../../scratch /run/user",
+    // Where the place would have to be made.
+    "mv /run/user /run/former; ln -s /scratch/taken /run/user",
     "mv /run/user /run/former; touch /run/user",
     "mv /run/user /run/former; mkdir -m 0 /run/user",
     "rm -rf /run/user",
@@ -188,6 +194,9 @@ fn a_name_that_was_given_to_another_mount_uncovers_nothing() {
         let before = host.sh("root", "find /srv | sort").ok().stdout + &host.mounts();
         let session = host.inside("alice", "cd /srv; cat */file; ls -A *");
         assert!(!session.stdout.contains("secret"), "{session}");
+        // What the view itself has put there is not taken away for what is new.
+        let taken_away = session.stdout.contains("second");
+        assert_eq!(taken_away, other == "passed", "{session}");
         let after = host.sh("root", "find /srv | sort").ok().stdout + &host.mounts();
         assert_eq!(after, before, "{other}");
     }
@@ -198,7 +207,7 @@ fn a_name_that_was_given_to_another_mount_uncovers_nothing() {
 fn names_that_change_all_the_time_lead_nowhere_either() {
     let host = attacked();
     let _keeper = keeper(&host);
-    let swap = "echo on; cd /run; while :; do mv user a; ln -s /scratch user; rm user; mv a user; done 2>/dev/null";
+    let swap = "echo on; cd /run; while :; do for there in /scratch /scratch/taken; do mv user a; ln -s $there user; rm user; mv a user; done; done 2>/dev/null";
     let mut swapping = host.caddis("alice", &["root", "bash", "-c", swap]).spawn();
     swapping.line();
     let before = host.sh("root", "find /scratch | sort").ok().stdout;

@@ -292,3 +292,24 @@ fn without_a_home_there_is_a_sentence_and_a_session() {
     );
     assert!(host.exists("/people/a/alice/made-inside"));
 }
+
+/// Container root can make a place for it that it can pass itself; the host's side is opened as the user all the same.
+#[test]
+fn a_mount_that_the_user_cannot_get_to_is_not_put_in_a_place_of_theirs() {
+    let host = Host::builder()
+        .memory("/behind/disk", "size=4m,mode=755")
+        .start()
+        .unwrap();
+    host.sh("root", "echo secret > /behind/disk/file; chmod 700 /behind")
+        .ok();
+    host.inside_root("alice", "mv /behind /former; mkdir -p /behind/disk")
+        .ok();
+    host.sh("alice", "caddis stop").ok();
+    let read = "ls -A /behind/disk; cat /behind/disk/file";
+    let found = host.inside_root("alice", read).fails();
+    assert_eq!(found.stdout, "", "{found}");
+    // The control: where the user gets to it, it is there.
+    host.sh("root", "chmod 755 /behind").ok();
+    host.sh("alice", "caddis stop").ok();
+    assert_eq!(host.inside("alice", read).ok().stdout, "file\nsecret\n");
+}

@@ -321,3 +321,50 @@ fn what_others_have_put_there_is_not_taken_for_the_sessions() {
     }
     open.send("\n");
 }
+
+/// Nor what they may put there later: where nothing could be brought in, because they have used up the memory, and where
+/// they could exchange a directory on the way.
+#[test]
+fn what_others_can_put_there_later_is_not_named() {
+    let host = Host::start().unwrap();
+    host.write(
+        "/etc/caddis/policy.toml",
+        "[storage]\nmemory = \"1M\"\n",
+        0o644,
+    );
+    let (_agent, socket) = agent(&host, "key");
+    host.sh(
+        "alice",
+        "mkdir -p /tmp/tickets/alice; echo ticket | tee /tmp/krb5cc_x /tmp/tickets/alice/x > /tmp/tickets/alice/proxy",
+    )
+    .ok();
+    let variables = [
+        ("SSH_AUTH_SOCK", socket.as_str()),
+        ("KRB5CCNAME", "FILE:/tmp/krb5cc_x"),
+        ("XAUTHORITY", "/tmp/tickets/alice/x"),
+        ("X509_USER_PROXY", "/tmp/tickets/alice/proxy"),
+    ];
+    let told =
+        "echo ${SSH_AUTH_SOCK-none} ${KRB5CCNAME-none} ${XAUTHORITY-none} ${X509_USER_PROXY-none}";
+    let mut open = host.session("alice", "read");
+    let as_service = |script: &str| {
+        let service =
+            format!("setpriv --reuid 33 --regid 33 --clear-groups sh -c '{script}; true'");
+        host.inside_root("alice", &service).ok();
+    };
+    as_service("head -c 2M /dev/zero > /tmp/full 2> /dev/null");
+    let output = login(&host, &variables, told).run().ok();
+    // A socket takes no memory there.
+    assert_eq!(output.text(), format!("{socket} none none none"));
+    as_service("rm /tmp/full; mkdir -m 777 /tmp/tickets; ln -s . /tmp/tickets/alice");
+    let ours = format!("{socket} FILE:/tmp/krb5cc_x none none");
+    assert_eq!(login(&host, &variables, told).run().ok().text(), ours);
+    as_service("rm /tmp/tickets/*; chmod 1777 /tmp/tickets");
+    assert_eq!(login(&host, &variables, told).run().ok().text(), ours);
+    host.inside_root("alice", "rm -r /tmp/tickets; mkdir -m 1777 /tmp/tickets")
+        .ok();
+    let output = login(&host, &variables, told).run().ok();
+    let all = format!("{socket} FILE:/tmp/krb5cc_x /tmp/tickets/alice/x /tmp/tickets/alice/proxy");
+    assert_eq!(output.text(), all);
+    open.send("\n");
+}

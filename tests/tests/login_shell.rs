@@ -173,12 +173,12 @@ fn keys_that_cannot_be_read_are_no_way_round_their_command() {
     let host = Host::start().unwrap();
     host.sh(
         "alice",
-        "umask 077; mkdir .ssh; mkdir .ssh/authorized_keys; echo publickey $(cut -d' ' -f1,2 < /etc/ssh/ssh_host_ed25519_key.pub) > auth",
+        "umask 077; mkdir .ssh; mkdir .ssh/authorized_keys; echo publickey $(cut -d' ' -f1,2 < /etc/ssh/ssh_host_ed25519_key.pub) > /tmp/sshauth.x",
     )
     .ok();
     let run = || {
         forced(&host, "alice", Some("echo in"))
-            .env("SSH_USER_AUTH", "/home/alice/auth")
+            .env("SSH_USER_AUTH", "/tmp/sshauth.x")
             .run()
     };
     let refused = run().exits(125);

@@ -11,6 +11,7 @@ use rustix::fs::{
     unlinkat,
 };
 use rustix::io::Errno;
+use rustix::process::getpid;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -25,14 +26,12 @@ struct Key {
 /// Which settings there are in one place.
 pub(crate) struct Kind {
     file: &'static str,
-    unfinished: &'static str,
     keys: &'static [Key],
 }
 
 /// Those of an environment.
 pub(crate) const OF_ENVIRONMENT: Kind = Kind {
     file: "config",
-    unfinished: "config.new",
     keys: &[
         Key {
             name: "hostname",
@@ -50,7 +49,6 @@ pub(crate) const OF_ENVIRONMENT: Kind = Kind {
 /// A user's own.
 pub(crate) const OF_USER: Kind = Kind {
     file: ".config",
-    unfinished: ".config.new",
     keys: &[Key {
         name: "default",
         allowed: "the name of an environment, or @last",
@@ -158,7 +156,8 @@ impl Kind {
         Ok(0)
     }
 
-    /// All or nothing: a full disk or a killed helper leaves the former settings.
+    /// All or nothing: a full disk or a killed helper leaves the former settings. Of several at the same time the last
+    /// one counts, and whoever reads meanwhile finds one of them.
     fn write(&self, directory: &OwnedFd, whom: &str, settings: &Settings) -> Result<(), Error> {
         let lines = settings
             .0
@@ -168,17 +167,18 @@ impl Kind {
         let before = fstat(directory).doing("stat the directory of", || whom)?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(directory, self.unfinished, flags, Mode::RUSR | Mode::WUSR)
+        let unfinished = format!("{}.new.{}", self.file, getpid());
+        let file = openat(directory, &unfinished, flags, Mode::RUSR | Mode::WUSR)
             .doing("create the settings of", || whom)?;
         let mut file = std::fs::File::from(file);
         let written = file
             .write_all(text.as_bytes())
             .and_then(|()| file.sync_all());
         if let Err(error) = written {
-            let _ = unlinkat(directory, self.unfinished, AtFlags::empty());
+            let _ = unlinkat(directory, &unfinished, AtFlags::empty());
             return Err(Error::refused("write the settings of", whom, error));
         }
-        renameat(directory, self.unfinished, directory, self.file)
+        renameat(directory, &unfinished, directory, self.file)
             .doing("write the settings of", || whom)?;
         // The time of an environment's directory says when it was used, and this is no use.
         let used = Timestamps {

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 
-use crate::certificate::Certificate;
+use crate::key::{Key, is_same};
 
 /// Bits that are left over at the end do not count: better a key too many that is known again than one too few.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -14,22 +14,12 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
 );
 
-/// A key by which the user has proved who they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key {
-    blob: Vec<u8>,
-    certificate: Option<Certificate>,
-}
-
-/// The keys that the text of `SSH_USER_AUTH`'s file speaks of: a line for each method that had to succeed.
-pub fn keys_used(text: &[u8]) -> Vec<Key> {
+/// The keys that the text of `SSH_USER_AUTH`'s file speaks of: a line for each method that had to succeed. `None`: of one
+/// it cannot be said what belongs to it.
+pub fn keys_used(text: &[u8]) -> Option<Vec<Key>> {
     lines(text)
-        .filter_map(|line| {
-            let rest = line.strip_prefix(b"publickey ")?;
-            let blob = key(rest)?.blob;
-            let certificate = Certificate::read(&blob);
-            Some(Key { blob, certificate })
-        })
+        .filter_map(|line| line.strip_prefix(b"publickey"))
+        .map(|rest| Key::read(key(rest)?.blob))
         .collect()
 }
 
@@ -50,11 +40,11 @@ pub fn command_for(key: &Key, files: &[Vec<u8>]) -> Result<Option<Vec<u8>>, Disa
     }
 }
 
-/// Whether any key has a command of its own.
+/// Whether any key has a command of its own. An authority's certificates may have.
 pub fn has_commands(files: &[Vec<u8>]) -> bool {
     all_lines(files)
         .filter_map(read_line)
-        .any(|line| line.commands().next().is_some())
+        .any(|line| line.is_of_authority() || line.commands().next().is_some())
 }
 
 /// The first line with the key that is in order, and whose conditions hold, is the one that sshd goes by. Which that is
@@ -72,7 +62,7 @@ fn of_lines(key: &Key, files: &[Vec<u8>]) -> Result<Option<Vec<u8>>, Disagreemen
             }
             found = Some(command);
         }
-        if line.is_certain() {
+        if line.is_certain(key) {
             break;
         }
     }
@@ -107,9 +97,9 @@ impl Line {
     fn is_about(&self, used: &Key) -> bool {
         match &used.certificate {
             Some(certificate) => {
-                self.is_of_authority() && self.key.blob == certificate.signature_key
+                self.is_of_authority() && is_same(&self.key.blob, &certificate.signature_key)
             }
-            None => !self.is_of_authority() && self.key.blob == used.blob,
+            None => !self.is_of_authority() && is_same(&self.key.blob, &used.blob),
         }
     }
 
@@ -127,9 +117,9 @@ impl Line {
         commands.filter_map(|option| option.value.clone())
     }
 
-    /// Whether sshd takes it, if it is about the key. One option that it does not know is enough for it not to; and
-    /// whether it takes an authority's line depends on the certificate.
-    fn is_certain(&self) -> bool {
+    /// Whether sshd takes it. One option that it does not know is enough for it not to, or a key that is not written as
+    /// it writes it itself; and whether it takes an authority's line depends on the certificate.
+    fn is_certain(&self, used: &Key) -> bool {
         let plain = |option: &KeyOption| match &option.value {
             Some(_) => option.name == b"command",
             None => {
@@ -137,7 +127,8 @@ impl Line {
                 FLAGS.contains(&name) || option.name == b"restrict"
             }
         };
-        self.key.by_its_name && self.options.iter().all(plain) && self.commands().count() < 2
+        let is_plain = self.key.is_plain && self.key.blob == used.blob;
+        is_plain && self.options.iter().all(plain) && self.commands().count() < 2
     }
 }
 
@@ -221,8 +212,8 @@ fn dequote(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
 /// A key as a line has it.
 struct Written {
     blob: Vec<u8>,
-    /// The name of its type before it is the one that it calls itself.
-    by_its_name: bool,
+    /// The name of its type before it is the one that it calls itself, and the digits are those that nobody could object to.
+    is_plain: bool,
 }
 
 /// The key that a text begins with: the name of its type, and base64. The bytes begin with such a name, too, and it need
@@ -236,12 +227,12 @@ fn key(text: &[u8]) -> Option<Written> {
     let is_odd_blank = |byte: &u8| (0x0b..=0x0d).contains(byte);
     let mut digits = words.next()?.to_vec();
     digits.retain(|byte| !is_odd_blank(byte));
-    let blob = BASE64.decode(digits).ok()?;
+    let blob = BASE64.decode(&digits).ok()?;
     let (length, rest) = blob.split_first_chunk()?;
     let name = rest.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
     let is_name = !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
-    let by_its_name = name == kind;
-    (is_name && kind.iter().all(of_types)).then_some(Written { blob, by_its_name })
+    let is_plain = name == kind && BASE64.encode(&blob).as_bytes() == digits;
+    (is_name && kind.iter().all(of_types)).then_some(Written { blob, is_plain })
 }
 
 fn is_blank(byte: &u8) -> bool {

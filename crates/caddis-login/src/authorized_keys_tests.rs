@@ -16,7 +16,7 @@ fn text(blob: &[u8]) -> String {
 }
 
 fn used(blob: &[u8]) -> Key {
-    let keys = keys_used(format!("password\npublickey {}\n", text(blob)).as_bytes());
+    let keys = keys_used(format!("password\npublickey {}\n", text(blob)).as_bytes()).unwrap();
     assert_eq!(keys.len(), 1);
     keys.into_iter().next().unwrap()
 }
@@ -113,7 +113,7 @@ fn whether_any_key_has_a_command() {
     let own = text(&blob(b"mine"));
     let has = |line: String| has_commands(&[vec![], line.into_bytes()]);
     assert!(has(format!("{own}\nrestrict,command=\"x\" {own}")));
-    assert!(has(format!("cert-authority,command=\"x\" {own}")));
+    assert!(has(format!("cert-authority {own}")));
     assert!(!has(format!("{own}\nrestrict {own}\n#command=\"x\" {own}")));
 }
 
@@ -122,6 +122,25 @@ fn a_type_has_more_than_one_name() {
     let mine = [string(b"ssh-rsa"), string(b"mine")].concat();
     let line = text(&mine).replace("ssh-rsa ", "command=\"id\" rsa-sha2-512 ");
     assert_eq!(command(&mine, &line).as_deref(), Some("id"));
+}
+
+/// sshd does not pass over it for that, and may pass over it for other reasons.
+#[test]
+fn a_key_has_more_than_one_spelling() {
+    let mine = [string(b"ssh-rsa"), string(b"\x03"), string(b"number")].concat();
+    let zeros = [string(b"ssh-rsa"), string(b"\0\0\x03"), string(b"number")].concat();
+    let short = [string(b"RSA"), string(b"\x03"), string(b"number")].concat();
+    for odd in [zeros, short] {
+        let line = format!("ssh-rsa {}", BASE64.encode(&odd));
+        let file = format!("{line}\ncommand=\"id\" {line}");
+        assert_eq!(command(&mine, &file).as_deref(), Some("id"));
+    }
+    // Bits too many, which sshd does not take.
+    let own = text(&mine);
+    let odd = own.replace("ZXI=", "ZXJ=");
+    assert_ne!(odd, own);
+    let file = format!("{odd}\ncommand=\"id\" {own}");
+    assert_eq!(command(&mine, &file).as_deref(), Some("id"));
 }
 
 #[test]
@@ -142,8 +161,14 @@ fn a_certificate_is_looked_for_by_its_authority() {
 #[test]
 fn only_keys_of_the_user_count() {
     let line = text(&blob(b"host"));
-    assert!(keys_used(format!("hostbased {line} x\npassword\n").as_bytes()).is_empty());
-    assert!(keys_used(b"publickey\npublickey x\npublickey ssh-rsa AAAA\n").is_empty());
+    let used = |text: &str| keys_used(text.as_bytes());
+    assert_eq!(
+        used(&format!("hostbased {line} x\npassword\n")),
+        Some(vec![])
+    );
+    for odd in ["", " ", " x", " ssh-rsa AAAA", "/x"] {
+        assert_eq!(used(&format!("password\npublickey{odd}\n")), None);
+    }
 }
 
 proptest! {

@@ -73,19 +73,27 @@ fn one(file: File, variables: &mut Variables) -> io::Result<()> {
         return done;
     }
     variables.retain(|(one, _)| *one != file.variable);
+    done?;
     Err(io::Error::other(format!(
         "somebody else than its user could have made what is there; {name} is not set"
     )))
 }
 
 /// Whether what is there now is the session's, and stays it. A daemon of the environment, with an id of its own, can make
-/// files in `/tmp`, too: an agent that is given keys, a ticket by which the user would be somebody else.
+/// files in `/tmp`, too: an agent that is given keys, a ticket by which the user would be somebody else. So can it where
+/// nothing is, or exchange a directory on the way.
 fn is_safe(path: &Path, source: &Stat) -> bool {
     let own = |stat: &Stat| [0, getuid().as_raw(), source.st_uid].contains(&stat.st_uid);
-    let for_all = |mode: u32| mode & 0o1002 == 0o002;
-    let directory = path.parent().and_then(|above| stat(above).ok());
-    directory.is_none_or(|stat| own(&stat) && !for_all(stat.st_mode))
-        && lstat(path).as_ref().ok().is_none_or(own)
+    let for_all = |stat: &Stat| stat.st_mode & 0o1002 == 0o002;
+    let safe = |path: &Path| {
+        lstat(path).is_ok_and(|stat| {
+            let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+            own(&stat) && !(is_directory && for_all(&stat))
+        })
+    };
+    // As it is written, and where the links in it lead to.
+    let real = path.parent().and_then(|above| above.canonicalize().ok());
+    real.is_some_and(|real| real.ancestors().chain(path.ancestors()).all(safe))
 }
 
 /// Makes the directory that a file is in, if only that is missing. Returns whether it did.

@@ -17,7 +17,7 @@ use rustix::process::{Signal, getuid};
 use crate::forced::Unknown;
 use crate::invocation::{Invocation, Wanted, wanted_by};
 use crate::start::Start;
-use crate::variables::{Variables, set, tidy};
+use crate::variables::{LOGIN_NAME, Variables, get, set, tidy};
 use crate::{forced, shell, small_file};
 
 /// Where distributions have the sftp server.
@@ -33,15 +33,15 @@ const MOST: u64 = 16 << 20;
 
 /// For whom there is nothing to decide: root, and everybody inside, where the user database is the user's to change.
 pub fn here(invocation: Invocation, mut variables: Variables) -> Result<Infallible, Error> {
-    let account = account();
+    let account = account(get(&variables, LOGIN_NAME));
     let home = account.as_ref().map(|account| account.home.as_os_str());
     let forced = match invocation.forced {
         true => match forced::command(&variables, home, invocation.perhaps_su) {
             Ok(command) => command,
-            // Nobody is there to be kept out.
-            Err(hung_up @ Unknown::HungUp(_)) => return Err(hung_up.into()),
-            // Nothing that cannot be read keeps root out.
+            // Nothing of root's that cannot be read keeps root out. What others can bring about must not let anybody in.
             Err(Unknown::Unread(_)) => None,
+            Err(Unknown::Key(_)) if is_in_user_namespace() => None,
+            Err(unknown) => return Err(unknown.into()),
         },
         false => None,
     };
@@ -66,11 +66,13 @@ pub fn here(invocation: Invocation, mut variables: Variables) -> Result<Infallib
     }
 }
 
-/// The local account of whoever runs this.
-pub fn account() -> Option<Account> {
+/// The local account of whoever runs this: of several with one number that of the login's `name`.
+pub fn account(name: Option<&OsStr>) -> Option<Account> {
     let text = small_file::read(Path::new("/etc/passwd"), MOST).ok()?;
     let uid = getuid().as_raw();
-    accounts(&text).find(|account| account.uid == uid)
+    let own = || accounts(&text).filter(|account| account.uid == uid);
+    let named = own().find(|account| Some(account.name.as_os_str()) == name);
+    named.or_else(|| own().next())
 }
 
 /// Becomes what is to be started: by the first shell that is there, for a shell.

@@ -2,17 +2,20 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use caddis_client::error::Error;
 
 use crate::authorized_keys::{Disagreement, command_for, has_commands, keys_used};
-use crate::small_file;
 use crate::variables::{USER_AUTH, Variables, get};
+use crate::{authorities, small_file};
 
 /// Where sshd looks for keys if it is not told otherwise (`AuthorizedKeysFile`).
 const FILES: [&str; 2] = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
+
+/// How sshd calls the file in which it says which key was used. Where it says nothing, `AcceptEnv` may let the client do so.
+const TOLD: &str = "/tmp/sshauth.";
 
 /// More than any such file has: ten thousand keys are a tenth of it.
 const MOST: u64 = 64 << 20;
@@ -21,17 +24,16 @@ const MOST: u64 = 64 << 20;
 /// only must not get a shell because of that.
 #[derive(Debug)]
 pub enum Unknown {
-    /// sshd has said which key it was, and has taken that back: it does so when the connection ends. Whoever asks for a
-    /// command and hangs up in the same moment would be faster than we are.
-    HungUp(Error),
-    /// Something cannot be read.
+    /// Which key it was, or which of its commands: others than the user may have seen to that.
+    Key(Error),
+    /// What the user has said of keys.
     Unread(Error),
 }
 
 impl From<Unknown> for Error {
     fn from(unknown: Unknown) -> Self {
         match unknown {
-            Unknown::HungUp(error) | Unknown::Unread(error) => error,
+            Unknown::Key(error) | Unknown::Unread(error) => error,
         }
     }
 }
@@ -44,14 +46,22 @@ pub fn command(
     home: Option<&OsStr>,
     perhaps_su: bool,
 ) -> Result<Option<OsString>, Unknown> {
-    let Some(told) = get(variables, USER_AUTH) else {
-        return match !perhaps_su && has_commands(&files(variables, home)?) {
-            true => Err(Unknown::Unread(not_told())),
-            // It is all the same by which key it was.
-            false => Ok(None),
-        };
+    // Where no key has a command of its own, it is all the same by which key it was.
+    let unless_all_the_same = |error| match !perhaps_su
+        && (has_commands(&files(variables, home)?) || authorities::may_be_trusted())
+    {
+        true => Err(Unknown::Key(error)),
+        false => Ok(None),
     };
+    let Some(told) = get(variables, USER_AUTH) else {
+        return unless_all_the_same(not_told());
+    };
+    let random = told.as_bytes().strip_prefix(TOLD.as_bytes());
     let told = Path::new(told);
+    if random.is_none_or(|random| random.contains(&b'/')) {
+        let error = io::Error::other("sshd does not call a file so");
+        return unless_all_the_same(odd(told, error));
+    }
     // Once sshd has removed it, anybody can put one of theirs in its place.
     let text = match small_file::read_own(told, MOST) {
         Ok(text) => text,
@@ -60,12 +70,17 @@ pub fn command(
         {
             return match perhaps_su {
                 true => Ok(None),
-                false => Err(Unknown::HungUp(hung_up(told, error))),
+                // It does so when the connection ends. Whoever asks for a command and hangs up in the same moment would
+                // be faster than we are.
+                false => Err(Unknown::Key(hung_up(told, error))),
             };
         }
-        Err(error) => return Err(Unknown::Unread(unread(told, error))),
+        Err(error) => return unless_all_the_same(odd(told, error)),
     };
-    let keys = keys_used(&text);
+    let Some(keys) = keys_used(&text) else {
+        let error = io::Error::other("it names a key of no kind that is known");
+        return unless_all_the_same(odd(told, error));
+    };
     if keys.is_empty() {
         return Ok(None);
     }
@@ -78,7 +93,7 @@ pub fn command(
             .flatten()
             .next()
             .map(OsString::from_vec)),
-        Err(Disagreement) => Err(Unknown::Unread(disagreement())),
+        Err(Disagreement) => Err(Unknown::Key(disagreement())),
     }
 }
 
@@ -107,10 +122,15 @@ fn hung_up(told: &Path, error: io::Error) -> Error {
     Error::io("read", told.display(), error).hint("sshd removes it when the connection ends")
 }
 
+fn odd(told: &Path, error: io::Error) -> Error {
+    Error::io("read", told.display(), error)
+        .hint("sshd says there which key was used, and some keys are good for one command only")
+}
+
 fn not_told() -> Error {
     Error::failed(
-        "find out which key was used: sshd has not said it (SSH_USER_AUTH), and some keys in ~/.ssh/authorized_keys are \
-         good for one command only",
+        "find out which key was used: sshd has not said it (SSH_USER_AUTH), and some keys or certificates may be good for \
+         one command only",
     )
     .hint("sshd says it with `ExposeAuthInfo yes`, as long as there is room in /tmp")
 }

@@ -15,6 +15,7 @@ use crate::carry::{self, File};
 use crate::execute;
 use crate::handed::FIRST;
 use crate::start::Start;
+use crate::variables::{LOGIN_NAME, Variables, get};
 
 /// What this half is called with.
 pub const OPTION: &str = "--inside";
@@ -31,7 +32,7 @@ pub fn run(words: &[OsString]) -> Result<Infallible, Error> {
             "programs of different versions of Caddis are installed; install all of them again",
         )
     })?;
-    let mut variables = std::env::vars_os().collect();
+    let mut variables: Variables = std::env::vars_os().collect();
     let count = u8::try_from(words.files.len() + 1).unwrap_or(u8::MAX);
     match inherited(FIRST, count) {
         Ok(descriptors) => {
@@ -50,7 +51,8 @@ pub fn run(words: &[OsString]) -> Result<Infallible, Error> {
             Error::io("take over", format!("descriptor {number}"), errno).report(0);
         }
     }
-    let own = execute::account().map(|account| PathBuf::from(account.shell));
+    let own =
+        execute::account(get(&variables, LOGIN_NAME)).map(|account| PathBuf::from(account.shell));
     // What the host says of the user's shell is no word about container root's.
     let skipped = usize::from(getuid().is_root()).min(words.shells.len().saturating_sub(1));
     let shells = own

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `invocation` | how it was called → what is wanted |
 //! | `start` | what is to be started in the end, also as words from the one half to the other |
-//! | `authorized_keys`, `certificate` | what a key's owner has said is to run with it |
+//! | `authorized_keys`, `key`, `certificate`, `authorities` | what a key's owner has said is to run with it |
 //! | `outside`, `bypass`, `forced`, `handed`, `manage` | the first half |
 //! | `inside`, `carry`, `relay`, `stream` | the second half |
 //! | `attendant`, `hold` | what is left on the host to look after environments, and the way to it |
@@ -25,6 +25,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod attendant;
+mod authorities;
 mod authorized_keys;
 mod beside;
 mod bypass;
@@ -36,6 +37,7 @@ mod handed;
 mod hold;
 mod inside;
 mod invocation;
+mod key;
 mod manage;
 mod motd;
 mod outside;

@@ -15,14 +15,16 @@ use rustix::process::getuid;
 use crate::bypass::bypasses;
 use crate::invocation::{Invocation, Wanted, wanted_by};
 use crate::start::Start;
-use crate::variables::{ENVIRONMENT, ORIGINAL_COMMAND, USER_AUTH, Variables, get, tidy};
+use crate::variables::{
+    ENVIRONMENT, LOGIN_NAME, ORIGINAL_COMMAND, USER_AUTH, Variables, get, tidy,
+};
 use crate::{execute, forced, handed, inside, manage, motd};
 
 /// Becomes the shell, or the helper.
 pub fn run(invocation: Invocation, mut variables: Variables) -> Result<Infallible, Error> {
     // Whether there is anything wrong with it, the helper says; the question here must have an answer even so.
     let (policy, _) = parse_leniently(&policy::read().unwrap_or_default());
-    let account = Account::by_uid(getuid().as_raw());
+    let account = Account::of_login(getuid().as_raw(), get(&variables, LOGIN_NAME));
     let known = account.as_ref().ok().and_then(Option::as_ref);
     let home = known.map(|account| account.home.as_os_str());
     let forced = match invocation.forced {

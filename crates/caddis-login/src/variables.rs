@@ -11,6 +11,9 @@ pub const ORIGINAL_COMMAND: &str = "SSH_ORIGINAL_COMMAND";
 /// Where sshd names the file that says how the user has proved who they are.
 pub const USER_AUTH: &str = "SSH_USER_AUTH";
 
+/// By what name the user has logged in.
+pub const LOGIN_NAME: &str = "LOGNAME";
+
 /// The environment that the client wants to land in.
 pub const ENVIRONMENT: &str = "CADDIS_LOGIN_ENV";
 

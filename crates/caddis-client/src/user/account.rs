@@ -54,6 +54,18 @@ impl Account {
         lookup(OsStr::new(&uid.to_string()), |account| account.uid == uid)
     }
 
+    /// The account that has logged in. Several may have one number, each with a home and keys of its own; the session's
+    /// variables say which it was.
+    pub fn of_login(uid: u32, name: Option<&OsStr>) -> Result<Option<Self>, Error> {
+        if let Some(name) = name {
+            let is_it = |account: &Self| account.uid == uid && account.name == name;
+            if let Some(account) = lookup(name, is_it)? {
+                return Ok(Some(account));
+            }
+        }
+        Self::by_uid(uid)
+    }
+
     /// The account of that name or, as with `chown(1)`, of that number if no account has the name.
     pub fn by_name(name: &OsStr) -> Result<Option<Self>, Error> {
         let named = lookup(name, |account| account.name == name)?;
@@ -131,6 +143,22 @@ mod tests {
         assert_eq!(number(b"1000"), Some(1000));
         for odd in [&b""[..], b"+1", b"-1", b" 1", b"1 ", b"4294967296", b"\xff"] {
             assert_eq!(number(odd), None);
+        }
+    }
+
+    #[test]
+    fn a_login_is_of_the_account_of_that_name_and_number() {
+        let name = |uid, name: Option<&str>| {
+            let account = Account::of_login(uid, name.map(OsStr::new)).unwrap();
+            account.map(|account| account.name)
+        };
+        for said in [
+            Some("root"),
+            Some("no-such-user-anywhere"),
+            Some("daemon"),
+            None,
+        ] {
+            assert_eq!(name(0, said), Some("root".into()), "{said:?}");
         }
     }
 

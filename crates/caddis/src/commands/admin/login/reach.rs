@@ -63,7 +63,7 @@ impl fmt::Display for Reach {
     }
 }
 
-/// Where caddis-login looks for the key that was used.
+/// Where caddis-login looks for the key that was used, in this order.
 const KEYS_IT_KNOWS: [&str; 2] = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
 
 /// What goes past caddis-login, or is lost with it, for a user whom it reaches.
@@ -80,13 +80,32 @@ pub fn cautions(settings: &Settings) -> Vec<String> {
             ));
         }
     }
-    let known = |file: &str| KEYS_IT_KNOWS.contains(&file.strip_prefix("%h/").unwrap_or(file));
-    if let Some(files) = settings.get("authorizedkeysfile")
-        && !files.split(' ').all(known)
+    let words = settings.get("authorizedkeysfile").unwrap_or_default();
+    let files = words
+        .split(' ')
+        .map(|file| file.strip_prefix("%h/").unwrap_or(file));
+    // In another order another line of a key may be the first one.
+    if !words.is_empty()
+        && !KEYS_IT_KNOWS
+            .iter()
+            .copied()
+            .take(files.clone().count())
+            .eq(files)
     {
         cautions.push(format!(
-            "AuthorizedKeysFile is {files}: a `command=` outside ~/.ssh is NOT honoured, who is restricted to it gets an environment"
+            "AuthorizedKeysFile is {words}: caddis-login reads {}, and a `command=` elsewhere is NOT honoured, who is restricted \
+             to it gets an environment",
+            KEYS_IT_KNOWS.join(", then ")
         ));
+    }
+    if settings
+        .get("gssapienablek5users")
+        .is_some_and(|value| value != "no")
+    {
+        cautions.push(
+            "GSSAPIEnablek5users is set: a command in ~/.k5users is NOT honoured, who is restricted to it gets an environment"
+                .to_owned(),
+        );
     }
     if settings
         .get("permituserenvironment")
@@ -101,6 +120,13 @@ pub fn cautions(settings: &Settings) -> Vec<String> {
             "another AcceptEnv takes the place of ours: clients cannot choose an environment by CADDIS_LOGIN_ENV".to_owned(),
         );
     }
+    for pattern in settings.all("acceptenv") {
+        if lets_say_the_key(pattern) {
+            cautions.push(format!(
+                "AcceptEnv {pattern} lets clients set SSH_USER_AUTH: where sshd cannot say itself which key was used, they do"
+            ));
+        }
+    }
     if settings.get("exposeauthinfo") != Some("yes") {
         cautions.push(
             "another ExposeAuthInfo comes before ours: a `command=` of keys is NOT honoured"
@@ -108,6 +134,23 @@ pub fn cautions(settings: &Settings) -> Vec<String> {
         );
     }
     cautions
+}
+
+/// Whether a pattern of sshd's is about the variable in which it says which key was used.
+fn lets_say_the_key(pattern: &str) -> bool {
+    fn matches(pattern: &[u8], name: &[u8]) -> bool {
+        match (pattern, name) {
+            ([], []) => true,
+            ([b'*', rest @ ..], _) => (0..=name.len()).any(|at| matches(rest, &name[at..])),
+            ([b'?', rest @ ..], [_, name @ ..]) => matches(rest, name),
+            ([byte, rest @ ..], [first, name @ ..]) => byte == first && matches(rest, name),
+            _ => false,
+        }
+    }
+    // A row of stars means what one does, and would take long.
+    let mut pattern = pattern.as_bytes().to_vec();
+    pattern.dedup_by(|one, other| [*one, *other] == *b"**");
+    matches(&pattern, b"SSH_USER_AUTH")
 }
 
 #[cfg(test)]
@@ -140,7 +183,18 @@ mod tests {
 
     #[test]
     fn names_the_directive() {
-        assert_eq!(cautions(&Settings::parse(PLAIN)), [""; 0]);
+        let second = " .ssh/authorized_keys2\n";
+        for (from, to) in [
+            (second, second),
+            (second, "\n"),
+            (
+                second,
+                " %h/.ssh/authorized_keys2\ngssapienablek5users no\n",
+            ),
+        ] {
+            let plain = PLAIN.replace(from, to);
+            assert_eq!(cautions(&Settings::parse(&plain)), [""; 0], "{plain}");
+        }
         for (from, to, directive) in [
             (
                 "authorizedkeyscommand none",
@@ -163,6 +217,21 @@ mod tests {
                 "AuthorizedKeysFile",
             ),
             (
+                ".ssh/authorized_keys .ssh/authorized_keys2",
+                ".ssh/authorized_keys2 .ssh/authorized_keys",
+                "AuthorizedKeysFile",
+            ),
+            (
+                ".ssh/authorized_keys .ssh/authorized_keys2",
+                ".ssh/authorized_keys2",
+                "AuthorizedKeysFile",
+            ),
+            (
+                "exposeauthinfo yes",
+                "exposeauthinfo yes\ngssapienablek5users yes",
+                "GSSAPIEnablek5users",
+            ),
+            (
                 "permituserenvironment no",
                 "permituserenvironment yes",
                 "PermitUserEnvironment",
@@ -173,6 +242,11 @@ mod tests {
                 "PermitUserEnvironment",
             ),
             ("acceptenv CADDIS_LOGIN_ENV", "acceptenv LANG", "AcceptEnv"),
+            (
+                "acceptenv CADDIS_LOGIN_ENV",
+                "acceptenv LC_*\nacceptenv SSH_U???_*\nacceptenv CADDIS_LOGIN_ENV",
+                "SSH_USER_AUTH",
+            ),
             ("exposeauthinfo yes", "exposeauthinfo no", "ExposeAuthInfo"),
         ] {
             let cautions = cautions(&Settings::parse(&PLAIN.replace(from, to)));

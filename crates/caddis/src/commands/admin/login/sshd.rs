@@ -104,11 +104,14 @@ impl Settings {
         (value != "none").then_some(value)
     }
 
+    /// The values of a keyword that may be given several times.
+    pub fn all(&self, key: &str) -> impl Iterator<Item = &str> {
+        self.0.get(key).into_iter().flatten().map(String::as_str)
+    }
+
     /// Whether a keyword that may be given several times has that value.
     pub fn has(&self, key: &str, value: &str) -> bool {
-        self.0
-            .get(key)
-            .is_some_and(|values| values.iter().any(|found| found == value))
+        self.all(key).any(|found| found == value)
     }
 }
 

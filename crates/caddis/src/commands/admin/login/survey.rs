@@ -1,12 +1,12 @@
 //! For whom the drop-in counts: sshd is asked about some of those who are meant, and of those who are not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use caddis_client::text::shown;
 use caddis_client::user::account::{accounts, number, read_if_there};
 use caddis_client::user::group::{self, Group};
-use caddis_policy::{Policy, Who};
+use caddis_policy::{Policy, Refusal, Who};
 
 use super::drop_in::DropIn;
 use super::reach::{Reach, cautions};
@@ -51,6 +51,18 @@ impl Survey {
                      cannot log in; in a group of login.bypass_groups nothing changes for them"
                 ));
             }
+        }
+        if let Some((user, refusal, more)) = refused(drop_in, policy)?
+            && Reach::of(&settings_for(view, &user)?, &drop_in.program) == Reach::Ours
+        {
+            let others = match more {
+                0 => String::new(),
+                more => format!("; so for {more} more"),
+            };
+            survey.cautions.insert(format!(
+                "{refusal}, and {user} cannot log in over ssh any more{others}; in a group of login.bypass_groups nothing changes \
+                 for them"
+            ));
         }
         for user in not_meant(drop_in)? {
             if settings_for(view, &user)?.get("forcecommand") == Some(&drop_in.program) {
@@ -151,6 +163,42 @@ fn with_odd_shells(drop_in: &DropIn, policy: &Policy) -> Result<Vec<(String, Str
     Ok(found)
 }
 
+/// Whom the policy refuses an environment, and why, which leaves nothing to log in to: the first one, and how many more.
+fn refused(drop_in: &DropIn, policy: &Policy) -> Result<Option<(String, Refusal, usize)>, Error> {
+    let access = &policy.access;
+    let for_all = access.users.iter().any(|user| user == "*");
+    if for_all && access.deny_users.is_empty() && access.deny_groups.is_empty() {
+        // Whose groups come from a name service, each of them costs a program.
+        return Ok(None);
+    }
+    let mut found = BTreeMap::new();
+    for account in all_meant(drop_in)?.into_iter().flatten() {
+        if account.uid >= policy.access.min_uid
+            && has_a_shell(&account)
+            && let Err(refusal) = judged(&account, |who| policy.access.allows(who))?
+            && !is_left_out(&account, drop_in, policy)?
+            && let Some(user) = name_of(&account)
+        {
+            found.insert(user, refusal);
+        }
+    }
+    let more = found.len().saturating_sub(1);
+    Ok(found
+        .pop_first()
+        .map(|(user, refusal)| (user, refusal, more)))
+}
+
+/// What the policy says of an account.
+fn judged<T>(account: &Account, judge: impl FnOnce(&Who<'_>) -> T) -> Result<T, Error> {
+    let gids = group::groups_of(account)?;
+    Ok(judge(&Who {
+        uid: account.uid,
+        user_name: account.name.to_str(),
+        gids: &gids,
+        group_name: &group::name_of,
+    }))
+}
+
 /// Root, and a member of each group that is left out.
 fn not_meant(drop_in: &DropIn) -> Result<Vec<String>, Error> {
     let mut users = vec!["root".to_owned()];
@@ -183,16 +231,11 @@ fn has_a_shell(account: &Account) -> bool {
 }
 
 fn is_left_out(account: &Account, drop_in: &DropIn, policy: &Policy) -> Result<bool, Error> {
-    let gids = group::groups_of(account)?;
-    let who = Who {
-        uid: account.uid,
-        user_name: account.name.to_str(),
-        gids: &gids,
-        group_name: &group::name_of,
-    };
-    let names = || gids.iter().filter_map(|gid| group::name_of(*gid));
-    Ok(policy.login.bypasses(&who)
-        || names().any(|name| drop_in.bypass.iter().any(|left| left.as_str() == name)))
+    judged(account, |who| {
+        let names = || who.gids.iter().filter_map(|gid| group::name_of(*gid));
+        policy.login.bypasses(who)
+            || names().any(|name| drop_in.bypass.iter().any(|left| left.as_str() == name))
+    })
 }
 
 /// Those whom the database lists, and the local accounts whose own group it is.
