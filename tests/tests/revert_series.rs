@@ -204,14 +204,17 @@ fn while_processes_hold_what_they_find() {
     let _session = session(&host, true);
     let base = look(&host);
     let (mut held, mut copied) = (0, 0);
-    for seed in 200..=230 {
+    for seed in 200..=240 {
         let mut numbers = Numbers::of(seed);
         let mut script = play(&host, &mut numbers);
         // A shell that has forked is there before its child is in the directory or has the file.
-        let hold = "cd /opt/r; n=0; for d in $(find . -type d | shuf -n 3 --random-source=/bin/true); do (cd $d; exec sleep 1000) & : $((n += 1)); done; \
-             for f in $(find . -type f | shuf -n 3 --random-source=/bin/true); do (exec sleep 1000 < $f) & : $((n += 1)); done; \
+        let hold = "cd /opt/r; n=0; some() { find . -type $1 | sort | shuf -n 3 --random-source=<(yes $0); }; \
+             for d in $(some d); do (cd $d; exec sleep 1000) & : $((n += 1)); done; \
+             for f in $(some f); do (exec sleep 1000 < $f) & : $((n += 1)); done; \
              until [ $(pgrep -cx sleep) = $n ]; do :; done; echo ready; wait";
-        let mut holders = host.caddis("alice", &["root", "bash", "-c", hold]).spawn();
+        let mut holders = host
+            .caddis("alice", &["root", "bash", "-c", hold, &seed.to_string()])
+            .spawn();
         holders.until("ready");
         script += &play(&host, &mut numbers);
         let reverted = host.sh("alice", "caddis revert --all --yes");

@@ -26,8 +26,9 @@ pub(super) struct Entry {
 /// What was put there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A file, which has a mark.
-    File,
+    /// A file, which has a mark; and which one, as it was left in its place (its [`identity`](super::mark::identity)). What
+    /// was not noted of one by a process that was killed then is `None`.
+    File(Option<[i64; 3]>),
     /// A symbolic link to this.
     Link(CString),
     /// Nothing: a whiteout.
@@ -74,7 +75,10 @@ impl List {
         let mut text = Vec::new();
         for (Entry { at, path }, kind) in &self.entries {
             let kind = match kind {
-                Kind::File => b"file".to_vec(),
+                Kind::File(None) => b"file".to_vec(),
+                Kind::File(Some([inode, seconds, nanoseconds])) => {
+                    format!("file {inode} {seconds} {nanoseconds}").into_bytes()
+                }
                 Kind::Nothing => b"nothing".to_vec(),
                 Kind::Link(target) => [b"link ", target.as_bytes()].concat(),
             };
@@ -93,10 +97,14 @@ impl List {
         while let (Some(kind), Some(at), Some(path)) = (fields.next(), fields.next(), fields.next())
         {
             let kind = match kind {
-                b"file" => Kind::File,
+                b"file" => Kind::File(None),
                 b"nothing" => Kind::Nothing,
-                other => match other.strip_prefix(b"link ").map(CString::new) {
-                    Some(Ok(target)) => Kind::Link(target),
+                other => match (other.strip_prefix(b"file "), other.strip_prefix(b"link ")) {
+                    (Some(numbers), _) => Kind::File(identity(numbers)),
+                    (_, Some(target)) => match CString::new(target) {
+                        Ok(target) => Kind::Link(target),
+                        Err(_) => continue,
+                    },
                     _ => continue,
                 },
             };
@@ -107,14 +115,22 @@ impl List {
     }
 }
 
+/// Three numbers.
+fn identity(text: &[u8]) -> Option<[i64; 3]> {
+    let numbers = std::str::from_utf8(text).ok()?.split(' ').map(str::parse);
+    let numbers: Vec<i64> = numbers.collect::<std::result::Result<_, _>>().ok()?;
+    numbers.try_into().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     fn kind() -> impl Strategy<Value = Kind> {
+        let file = any::<Option<[i64; 3]>>().prop_map(Kind::File);
         let target = "[^\0]{1,9}".prop_map(|target| Kind::Link(CString::new(target).unwrap()));
-        prop_oneof![Just(Kind::File), Just(Kind::Nothing), target]
+        prop_oneof![file, Just(Kind::Nothing), target]
     }
 
     proptest! {

@@ -1,5 +1,5 @@
 //! How a renewed file is told from the user's own: by an attribute that nobody inside can see or set, as long as the
-//! file is as it was made.
+//! file is as it was made; and, once it is in its place, by what the kernel says of it there.
 
 use caddis_view::tree::path_of;
 use rustix::fs::{Stat, XattrFlags, getxattr, setxattr};
@@ -59,8 +59,9 @@ impl Mark {
     }
 }
 
-/// Which file: a change of its time of change is a change of the file.
-fn identity(stat: &Stat) -> [i64; 3] {
+/// Which file, and when anything of it has changed: what is in it, what it is called, its attributes, extended ones among
+/// them, or its times. Nobody can set that time.
+pub(super) fn identity(stat: &Stat) -> [i64; 3] {
     [
         stat.st_ino.cast_signed(),
         stat.st_ctime,
@@ -68,7 +69,7 @@ fn identity(stat: &Stat) -> [i64; 3] {
     ]
 }
 
-/// All that a user can change of a file without replacing it.
+/// What is known of a file before it is in its place.
 fn content(stat: &Stat) -> [i64; 6] {
     [
         stat.st_mtime,

@@ -18,7 +18,7 @@ use caddis_view::error::Context;
 use caddis_view::held::{Held, Layers};
 use caddis_view::refresh::Overlays;
 use caddis_view::{Error, Identity, Instance, Result};
-use list::{Entry, Kind, List};
+use list::{Entry, List};
 pub use mark::Mark;
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, readlinkat,
@@ -163,7 +163,15 @@ impl<'a> Renewal<'a> {
         list.entries.insert(entry.clone(), base.kind());
         list.write(self.environment)?;
         self.as_container_root(|| swap(&directory, name, &base, shown.as_ref(), self.identity))
-            .map_err(failed)
+            .map_err(failed)?;
+        // From here on every change of it is the user's.
+        match upper::settled(self.environment, entry)? {
+            Some(kind) if matches!(base, Base::File(..)) => {
+                list.entries.insert(entry.clone(), kind);
+                list.write(self.environment)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// With the capabilities over files that container root has over its own.
@@ -247,11 +255,11 @@ impl<'a> Renewal<'a> {
 pub fn adopt(environment: &OwnedFd, at: &Path, path: &Path, base: &Stat) -> Result<()> {
     let (at, path) = (at.to_owned(), path.to_owned());
     let entry = Entry { at, path };
-    if !upper::mark(environment, &entry, base)? {
+    let Some(kind) = upper::mark(environment, &entry, base)? else {
         return Ok(());
-    }
+    };
     let mut list = List::read(environment)?.unwrap_or_default();
-    list.entries.insert(entry, Kind::File);
+    list.entries.insert(entry, kind);
     list.write(environment)
 }
 

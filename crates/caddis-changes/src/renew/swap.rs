@@ -29,7 +29,7 @@ impl Base {
     /// What its copy is.
     pub(super) fn kind(&self) -> Kind {
         match self {
-            Base::File(..) => Kind::File,
+            Base::File(..) => Kind::File(None),
             Base::Link(target) => Kind::Link(target.clone()),
             Base::Nothing | Base::Other => Kind::Nothing,
         }

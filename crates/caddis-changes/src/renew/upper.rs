@@ -1,7 +1,7 @@
 //! What an environment's upper layer has under a name that may have been renewed.
 
 use super::list::{Entry, Kind};
-use super::mark::Mark;
+use super::mark::{Mark, identity};
 use super::swap::beside;
 use caddis_view::Result;
 use caddis_view::error::Context;
@@ -38,8 +38,14 @@ pub(super) fn own(environment: &OwnedFd, entry: &Entry, kind: Option<&Kind>) -> 
         let found = openat(&directory, name, flags, Mode::empty())?;
         let stat = fstat(&found)?;
         let ours = match (kind, FileType::from_raw_mode(stat.st_mode)) {
-            (Some(Kind::File), FileType::RegularFile) => match Mark::of(&found)? {
-                Some(mark) if mark.is_untouched(&stat) => return Ok(Own::Renewed(Some(mark))),
+            (Some(Kind::File(left)), FileType::RegularFile) => match Mark::of(&found)? {
+                // The mark alone would go with it wherever the user moves it, also to the place of another one.
+                Some(mark)
+                    if mark.is_untouched(&stat)
+                        && left.is_none_or(|left| left == identity(&stat)) =>
+                {
+                    return Ok(Own::Renewed(Some(mark)));
+                }
                 _ => false,
             },
             (Some(Kind::Nothing), _) => is_whiteout(&stat),
@@ -57,24 +63,41 @@ pub(super) fn own(environment: &OwnedFd, entry: &Entry, kind: Option<&Kind>) -> 
     }
 }
 
-/// Marks a file that is a copy of the base's `base`. `false`: it is none, or cannot be found by its name.
-pub(super) fn mark(environment: &OwnedFd, entry: &Entry, base: &Stat) -> Result<bool> {
-    let mark = || {
+/// Marks a file that is a copy of the base's `base`, and says what is to be listed of it. `None`: it is none, or cannot be
+/// found by its name.
+pub(super) fn mark(environment: &OwnedFd, entry: &Entry, base: &Stat) -> Result<Option<Kind>> {
+    with_file(environment, entry, |file, stat| {
+        Mark::new(base, stat).set(file)
+    })
+}
+
+/// What is to be listed of a file that was just put in its place.
+pub(super) fn settled(environment: &OwnedFd, entry: &Entry) -> Result<Option<Kind>> {
+    with_file(environment, entry, |_, _| Ok(()))
+}
+
+fn with_file(
+    environment: &OwnedFd,
+    entry: &Entry,
+    action: impl FnOnce(&OwnedFd, &Stat) -> std::result::Result<(), Errno>,
+) -> Result<Option<Kind>> {
+    let look = || {
         let (Some(directory), Some(name)) =
             (directory(environment, entry)?, entry.path.file_name())
         else {
-            return Ok(false);
+            return Ok(None);
         };
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let found = openat(&directory, name, flags, Mode::empty())?;
         let stat = fstat(&found)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Ok(false);
+            return Ok(None);
         }
-        Mark::new(base, &stat).set(&found).map(|()| true)
+        action(&found, &stat)?;
+        Ok(Some(Kind::File(Some(identity(&fstat(&found)?)))))
     };
-    match mark() {
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => Ok(false),
+    match look() {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => Ok(None),
         other => other.doing("mark", || entry.path.display()),
     }
 }

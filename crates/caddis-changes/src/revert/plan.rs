@@ -64,6 +64,9 @@ pub(super) struct Layer {
     pub(super) paths: Vec<PathBuf>,
     /// Renamed directories first: the kernel does not show one under two names.
     pub(super) steps: Vec<Step>,
+    /// Where renamed directories, which are given up as well, are to be seen again: the path of the step that uncovers
+    /// it, and its own.
+    pub(super) reappear: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Layer {
@@ -125,12 +128,13 @@ pub(super) fn plan(environment: &OwnedFd, ground: &Ground<'_>, what: &What) -> R
         }
         let mut steps = walk.steps;
         steps.sort_by_key(|step| step.kind != Kind::Tree);
-        let layer = Layer {
+        let mut layer = Layer {
             upper,
             paths,
             steps,
+            reappear: Vec::new(),
         };
-        one_name_each(&layer, &top, &below)?;
+        layer.reappear = one_name_each(&layer, &top, &below)?;
         layers.push(layer);
     }
     Ok(layers)
@@ -171,8 +175,12 @@ fn named(
 }
 
 /// The kernel refuses to show a directory of the base under two names (ESTALE for the second one that is looked
-/// up): who gives up a removal must not have the directory under another name.
-fn one_name_each(layer: &Layer, top: &OwnedFd, below: &Below<'_>) -> Result<()> {
+/// up): who gives up a removal must not have the directory under another name. Returns those that get theirs back.
+fn one_name_each(
+    layer: &Layer,
+    top: &OwnedFd,
+    below: &Below<'_>,
+) -> Result<Vec<(PathBuf, PathBuf)>> {
     let uncovers = |step: &&Step| {
         let natural = step.natural.as_deref();
         step.kind != Kind::Attributes
@@ -180,8 +188,9 @@ fn one_name_each(layer: &Layer, top: &OwnedFd, below: &Below<'_>) -> Result<()> 
                 .is_some_and(|path| !matches!(below.look(path), Look::Nothing | Look::Other(..)))
     };
     let uncovered: Vec<&Step> = layer.steps.iter().filter(uncovers).collect();
+    let mut reappear = Vec::new();
     if uncovered.is_empty() {
-        return Ok(());
+        return Ok(reappear);
     }
     for (now, origin) in redirects(top)? {
         let kept = !layer.paths.iter().any(|path| now.starts_with(path));
@@ -189,7 +198,10 @@ fn one_name_each(layer: &Layer, top: &OwnedFd, below: &Below<'_>) -> Result<()> 
             let natural = step.natural.as_deref();
             now != step.path && natural.is_some_and(|natural| origin.starts_with(natural))
         });
-        if let (true, Some(step)) = (kept, step) {
+        let Some(step) = step else { continue };
+        if !kept {
+            reappear.push((step.path.clone(), origin));
+        } else {
             let (old, new) = (layer.shown(&step.path), layer.shown(&now));
             let reason = format!(
                 "its directory is now {}, and cannot be seen twice",
@@ -201,7 +213,7 @@ fn one_name_each(layer: &Layer, top: &OwnedFd, below: &Below<'_>) -> Result<()> 
             );
         }
     }
-    Ok(())
+    Ok(reappear)
 }
 
 pub(super) fn is_directory(mode: u32) -> bool {

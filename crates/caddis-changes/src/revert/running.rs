@@ -3,7 +3,7 @@
 
 use super::below::{Below, Ground, Look};
 use super::overlay::{MARK, Overlay, Shown};
-use super::plan::{Kind, Layer, Step, open_beneath, split};
+use super::plan::{Change, Kind, Layer, Step, open_beneath, split};
 use super::stash::Stash;
 use super::substitute::{copy_attributes, open_path};
 use super::{Outcome, State};
@@ -34,6 +34,9 @@ pub(super) fn carry_out(
             .hint("try again")
     };
     let overlays = Overlays::of(instance)?.ok_or_else(gone)?;
+    // A directory that is cached under the name it was renamed to cannot be seen under its own; also one that a former
+    // revert has left to who was in it.
+    overlays.refresh()?;
     let mut outcomes = Vec::new();
     for layer in layers.iter().filter(|layer| !layer.steps.is_empty()) {
         let overlay = Overlay::of(&overlays, instance, ground.identity, &layer.upper)?;
@@ -77,8 +80,6 @@ pub(super) struct Running<'a> {
 
 impl Running<'_> {
     fn all(&self) -> Result<Vec<State>> {
-        // A directory that is cached under the name it was renamed to cannot be seen under its own.
-        self.overlay.refresh()?;
         let mut states = Vec::with_capacity(self.layer.steps.len());
         for steps in self.layer.steps.chunk_by(|a, b| by_name(a) == by_name(b)) {
             for steps in steps.chunks(AT_ONCE) {
@@ -86,6 +87,8 @@ impl Running<'_> {
             }
         }
         self.once_more(&mut states)?;
+        self.in_use_elsewhere(&mut states);
+        self.under_another_name(&mut states);
         let mut changed = BTreeSet::new();
         for step in &self.layer.steps {
             let (parent, _) = split(&step.path);
@@ -124,6 +127,30 @@ impl Running<'_> {
             }
             if !progress {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Who is in a directory under the name that it was renamed to keeps it from being seen under its own, somewhere in what
+    /// has been uncovered.
+    fn in_use_elsewhere(&self, states: &mut [State]) {
+        for (uncovered, origin) in &self.layer.reappear {
+            if self.overlay.shown(origin) == Shown::Stale {
+                let steps = self.layer.steps.iter().zip(&mut *states);
+                for (_, state) in steps.filter(|(step, _)| step.path == *uncovered) {
+                    *state = State::Held;
+                }
+            }
+        }
+    }
+
+    /// A file of the base that the user has moved elsewhere, and changed there, shows under its own name what was given up
+    /// under the other one, for as long as a process has it open.
+    fn under_another_name(&self, states: &mut [State]) {
+        for (step, state) in self.layer.steps.iter().zip(states) {
+            let uncovers = step.kind != Kind::Attributes && step.change != Change::Added;
+            if *state == State::Done && uncovers && self.still_shows(step) {
+                *state = State::Held;
             }
         }
     }

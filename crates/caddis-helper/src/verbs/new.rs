@@ -26,6 +26,10 @@ pub(crate) fn run(
         let runtime = Runtime::lock(Path::new(RUN), identity.uid, from)?;
         super::stop::end_idle(policy, &runtime, "copy", from)?;
         super::trial::finish(&environments, from)?;
+        // Copies of the base's files that a killed instance has left are told from the user's by being the same files.
+        if let Some(directory) = environments.open(from)? {
+            caddis_changes::renew::give_back(&directory)?;
+        }
         environments.copy(from, name)?;
     } else if !environments.create(name)? {
         return Err(Error::refused(
