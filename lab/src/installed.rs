@@ -38,7 +38,7 @@ pub(crate) fn systemd_image(store: &Store) -> Result<PathBuf> {
 
 /// What is not the lab's to start: settings of the machine's kernel, and a realm that is not set up.
 const SYSTEMD: &str = "\
-    set -e; apt-get install -y --no-install-recommends systemd-sysv libpam-systemd\n\
+    set -e; apt-get install -y --no-install-recommends systemd-sysv libpam-systemd dbus-user-session\n\
     systemctl mask --quiet systemd-sysctl systemd-modules-load systemd-binfmt proc-sys-fs-binfmt_misc.automount \
         systemd-udevd systemd-networkd systemd-timesyncd systemd-resolved dev-hugepages.mount sys-kernel-debug.mount \
         sys-kernel-tracing.mount apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \

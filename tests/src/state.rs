@@ -29,6 +29,10 @@ pub trait State {
     /// it closes the files.
     fn end_all(&self, name: &str);
 
+    /// Waits until process 1 of each of so many instances is in the cgroup that is no session's, of a host with systemd: a
+    /// moment after the first session has begun.
+    fn are_apart(&self, instances: usize);
+
     /// The mounts of the host, a line each, without their ids.
     fn mounts(&self) -> String;
 }
@@ -72,6 +76,14 @@ impl State for Host {
         self.sh("root", &format!("pkill -x '{name}'")).ok();
         eventually(&format!("no {name} is left"), || {
             self.sh("root", &format!("pgrep -x '{name}'")).code() == 1
+        });
+    }
+
+    fn are_apart(&self, instances: usize) {
+        let there = "/sys/fs/cgroup/caddis/cgroup.procs";
+        eventually("process 1 is apart", || {
+            let inside = self.sh("root", &format!("wc -l < {there}"));
+            inside.text() == instances.to_string()
         });
     }
 

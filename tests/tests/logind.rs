@@ -34,6 +34,15 @@ fn sessions(host: &Host) -> Vec<String> {
     sessions
 }
 
+/// Process 1 serves all of alice's sessions, and belongs to none; nothing else is there.
+fn apart(host: &Host, way: Way) {
+    if way != Way::Plain {
+        host.are_apart(1);
+        let groups = host.sh("root", "ps -o cgroup= -C caddis-init | grep -o '0::.*'");
+        assert_eq!(groups.ok().text(), "0::/caddis");
+    }
+}
+
 fn a_session_is_known_and_can_be_ended(way: Way) {
     let ssh = with_logind(way, "");
     let host = &ssh.host;
@@ -47,12 +56,7 @@ fn a_session_is_known_and_can_be_ended(way: Way) {
     first.send("echo \"session [$XDG_SESSION_ID]\"; sleep infinity\n");
     first.expect(&format!("session [{one}]"));
     host.comes_to("^sleep infinity", 1);
-    // Process 1 serves all of them, and belongs to none.
-    let apart = host.sh("root", "ps -o cgroup= -C caddis-init | grep -o '0::.*'");
-    let expected = if way == Way::Plain { "" } else { "0::/caddis" };
-    assert_eq!(apart.text(), expected);
-    let there = host.sh("root", "cat /sys/fs/cgroup/caddis/cgroup.procs | wc -l");
-    assert_eq!(there.text(), if way == Way::Plain { "0" } else { "1" });
+    apart(host, way);
     let groups = host.sh("root", "ps -o cgroup= -t pts/1 | grep -o '0::.*' | sort -u");
     let scope = format!("0::/user.slice/user-1000.slice/session-{one}.scope");
     assert_eq!(groups.ok().text(), scope);
@@ -79,6 +83,7 @@ fn sessions_end_without_each_other(way: Way) {
     first.send("setsid -f sleep 1111 < /dev/null; sleep 2222 & disown -a; echo left\n");
     first.expect("\r\nleft");
     host.comes_to("^sleep [12]", 2);
+    apart(host, way);
     let mut second = ssh.login();
     second.send("sleep 3333 & mkdir work; cd work; echo in $PWD\n");
     second.expect("in /home/alice/work");
@@ -108,6 +113,15 @@ fn the_run_directory_is_the_logins(way: Way) {
         ));
         login.expect("700 alice\r\nfile\r\nsystemd\r\ndone");
         assert_eq!(host.read_text("/run/user/1000/file"), format!("{round}\n"));
+        // The user's own systemd is reached by it, and is the host's: what it starts is there.
+        login.send(&format!(
+            "systemd-run --user --quiet --wait touch /var/tmp/{round}; ls /var/tmp/{round} | wc -l; echo started\n"
+        ));
+        login.expect(match way {
+            Way::Plain => "\r\n1\r\nstarted",
+            Way::ForceCommand | Way::Shell => "\r\n0\r\nstarted",
+        });
+        assert!(host.exists(&format!("/var/tmp/{round}")));
         login.send("exit\n");
         login.wait().ok();
         eventually("the directory is gone", || !host.exists("/run/user/1000"));

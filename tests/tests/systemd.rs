@@ -103,3 +103,65 @@ fn uninstalling_leaves_nothing_to_systemd() {
     let out = ssh.run("echo \"[$CADDIS_ENV]\"").ok();
     assert_eq!(out.text(), "[]");
 }
+
+/// Services of one user share an environment and end without each other, however each of them ends.
+#[test]
+fn services_run_in_an_environment() {
+    let host = Host::builder().systemd().start().unwrap();
+    let run = "systemd-run --quiet --uid alice --property WorkingDirectory=/home/alice";
+    let status = "caddis run bash -c 'id -un; echo $CADDIS_ENV; pwd; exit 7'";
+    let output = host.sh("root", &format!("{run} --pipe --wait {status}"));
+    assert_eq!(output.exits(7).stdout, "alice\ndefault\n/home/alice\n");
+    for (unit, seconds) in [("one", 1111), ("two", 2222), ("three", 3333)] {
+        let start = format!("{run} --unit {unit} caddis run sleep {seconds}");
+        host.sh("root", &start).ok();
+        host.comes_to(&format!("^sleep {seconds}"), 1);
+        host.are_apart(1);
+    }
+    // By the manager's SIGTERM, and by SIGKILL to all that is in the service's cgroup.
+    host.sh("root", "systemctl stop one").ok();
+    assert_eq!(host.count("^sleep 1111"), 0);
+    host.sh("root", "systemctl kill -s KILL two").ok();
+    eventually("it has ended", || host.count("^sleep 2222") == 0);
+    let state = "systemctl is-active two three";
+    eventually("the manager knows", || {
+        host.sh("root", state).stdout == "failed\nactive\n"
+    });
+    assert_eq!(host.count("^sleep 3333"), 1);
+    assert_eq!(
+        host.inside("alice", "pgrep -a sleep | cut -d' ' -f2-")
+            .text(),
+        "sleep 3333"
+    );
+    // A service without a session is over: process 1, which lingers, is not its.
+    host.sh("root", "systemctl stop three").ok();
+    assert_eq!(host.count("^caddis-init"), 1);
+    let log = host.sh("root", "journalctl -o cat -t caddis").ok();
+    assert!(
+        log.stdout.contains("start uid=1000 env=default as=user"),
+        "{log}"
+    );
+}
+
+/// There is no server to be told where systemd starts one for each connection.
+#[test]
+fn logins_by_a_socket_of_systemd() {
+    let host = Host::builder().systemd().start().unwrap();
+    let ssh = Ssh::on(host, Way::Plain, "");
+    let host = &ssh.host;
+    host.sh(
+        "root",
+        "systemctl disable --quiet --now ssh && systemctl start ssh.socket",
+    )
+    .ok();
+    ssh.lands();
+    let enabled = host.sh("root", "caddis admin login enable").ok();
+    assert!(
+        enabled.stdout.contains("No running sshd was found"),
+        "{enabled}"
+    );
+    let asked = ssh.run("echo \"[$CADDIS_ENV]\"").ok();
+    assert_eq!(asked.text(), "[default]");
+    host.sh("root", "caddis admin login disable").ok();
+    assert_eq!(ssh.run("echo \"[$CADDIS_ENV]\"").ok().text(), "[]");
+}

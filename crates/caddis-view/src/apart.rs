@@ -39,6 +39,8 @@ fn directory(at: impl AsFd, path: &str) -> Result<OwnedFd, Errno> {
 }
 
 /// Moves this process. What it has allocated, the view's kernel memory, goes on counting where it was started.
+///
+/// The kernel waits for an RCU grace period unless somebody was moved just before (`cgroup_threadgroup_rwsem`).
 pub(crate) fn go(way: &OwnedFd) -> Result<(), Errno> {
     write(way, b"0").map(drop)
 }

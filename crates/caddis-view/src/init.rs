@@ -116,14 +116,15 @@ pub(crate) fn live(
     close_all_but(&kept.map(AsFd::as_fd).collect::<Vec<_>>())
         .doing("close", || "the builder's descriptors")?;
     drop_privileges(start, &user_namespace)?;
-    // After the cgroup namespace was made, of which the first session's cgroup is the root.
-    if let Some(way) = apart {
-        let _ = apart::go(&way);
-    }
     // It only keeps the books: the end of a session, which wakes it, is not to wait for it.
     let _ = caddis_sys::never_preempt();
     if let Some(caller) = waiting.take() {
         caller.say_ready()?;
+    }
+    // After the cgroup namespace was made, of which the first session's cgroup is the root; and beside that session, for it
+    // takes some ten milliseconds.
+    if let Some(way) = apart {
+        let _ = apart::go(&way);
     }
     let afterwards = Afterwards::new(held, &processes, Rules::new(start.policy, start.trial));
     let grace = start.policy.session.stop_grace;
