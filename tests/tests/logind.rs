@@ -109,9 +109,9 @@ fn the_run_directory_is_the_logins(way: Way) {
     for round in ["one", "two"] {
         let mut login = ssh.login();
         login.send(&format!(
-            "echo {round} > $XDG_RUNTIME_DIR/file; stat -c '%a %U' $XDG_RUNTIME_DIR; ls -1 $XDG_RUNTIME_DIR; echo done\n"
+            "echo {round} > $XDG_RUNTIME_DIR/file; stat -c '%a %U' $XDG_RUNTIME_DIR; ls $XDG_RUNTIME_DIR | tr '\\n' ' '; echo; echo done\n"
         ));
-        login.expect("700 alice\r\nfile\r\nsystemd\r\ndone");
+        login.expect("700 alice\r\nbus file systemd \r\ndone");
         assert_eq!(host.read_text("/run/user/1000/file"), format!("{round}\n"));
         // The user's own systemd is reached by it, and is the host's: what it starts is there.
         login.send(&format!(

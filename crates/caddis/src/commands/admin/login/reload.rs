@@ -55,6 +55,9 @@ pub fn reload() -> Result<Told, Error> {
     if Path::new(BOOTED_WITH_SYSTEMD).exists() {
         for unit in UNITS {
             if systemctl(&["is-active", "--quiet", unit])? {
+                if has_socket(unit)? {
+                    return restart(unit);
+                }
                 // systemd has signalled it and does not wait for more.
                 let server = pid_file.map(|file| Server::of(file)).transpose();
                 if !systemctl(&["reload", unit])? {
@@ -82,6 +85,42 @@ fn failed(reason: String) -> Error {
     Error::failed(format!(
         "reload sshd: {reason}; it goes on as it was configured before"
     ))
+}
+
+/// Whether systemd holds the port. A server that executes itself has lost it by then, cannot bind another one, and ends.
+fn has_socket(unit: &str) -> Result<bool, Error> {
+    for socket in property(unit, "TriggeredBy")?.split_ascii_whitespace() {
+        if systemctl(&["is-active", "--quiet", socket])? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Connections that come meanwhile wait at the socket, and those that are there are not concerned where the unit says so.
+fn restart(unit: &str) -> Result<Told, Error> {
+    if property(unit, "KillMode")? != "process" {
+        let reason =
+            format!("systemd holds its port, and to restart {unit} would end all sessions");
+        return Err(
+            failed(reason).hint(format!("when nobody is there: `systemctl restart {unit}`"))
+        );
+    }
+    match systemctl(&["try-restart", unit])? {
+        true => Ok(Told::Server),
+        false => Err(failed(format!("systemctl try-restart {unit} failed"))
+            .hint(format!("`systemctl status {unit}` says why"))),
+    }
+}
+
+fn property(unit: &str, name: &str) -> Result<String, Error> {
+    let output = Command::new("systemctl")
+        .args(["show", "--value", "--property", name, unit])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| Error::io("run", "systemctl", error))?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn systemctl(arguments: &[&str]) -> Result<bool, Error> {
