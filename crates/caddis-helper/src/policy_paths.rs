@@ -2,6 +2,7 @@
 
 use caddis_policy::View;
 use caddis_view::Error;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -45,6 +46,15 @@ pub(crate) fn resolved(view: &View) -> Result<View, Error> {
 /// As canonicalize(3), but a link that somebody else than root may have put there leads nowhere: below a directory where
 /// users can write, any of them would decide what all others see, or that they see nothing.
 fn without_links(path: &Path) -> io::Result<PathBuf> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        Err(Errno::LOOP) => walk(path),
+        // Most have none on their way, as far as it goes: the policy's paths are normalised.
+        other => Ok(other.map(|_| path.to_owned())?),
+    }
+}
+
+fn walk(path: &Path) -> io::Result<PathBuf> {
     let words = |path: &Path| {
         let words = path.components().rev();
         words

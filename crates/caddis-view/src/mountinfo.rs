@@ -2,6 +2,8 @@
 
 use crate::error::{Error, Result};
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -33,7 +35,11 @@ pub const OWN: &str = "/proc/self/mountinfo";
 
 /// Reads the mount table in the file `path`: [`OWN`], or that of another process.
 pub fn read(path: &str) -> Result<Vec<Mount>> {
-    let table = std::fs::read(path).map_err(|error| Error::refused("read", path, error))?;
+    // Room for that of most hosts: the kernel says no size, and without one it would be read in small pieces.
+    let mut table = Vec::with_capacity(16 << 10);
+    File::open(path)
+        .and_then(|mut file| file.read_to_end(&mut table))
+        .map_err(|error| Error::refused("read", path, error))?;
     Ok(parse(&table))
 }
 
