@@ -126,15 +126,20 @@ fn telling(found: &Findings) -> Vec<String> {
     all.filter(|finding| !is_exempt(finding)).collect()
 }
 
+/// What is found from inside is what is known.
+fn tells_nothing(host: &Host) {
+    for attacker in ALICE_INSIDE {
+        let found = look(host, attacker);
+        assert_eq!(telling(&found), KNOWN, "{}", found.output);
+    }
+}
+
 /// With what systemd writes down of bob: his session, his cgroups, his manager, and the journal.
 #[test]
 fn nothing_that_systemd_knows_tells_of_somebody_else() {
     let host = Host::builder().systemd().start().unwrap();
     let _bob = with_bob(&host);
-    for attacker in ALICE_INSIDE {
-        let found = look(&host, attacker);
-        assert_eq!(telling(&found), KNOWN, "{}", found.output);
-    }
+    tells_nothing(&host);
     // The sweep finds what there is: as alice on the host.
     let alice = telling(&look(&host, Attacker::Host("alice")));
     for place in [
@@ -152,10 +157,7 @@ fn nothing_that_systemd_knows_tells_of_somebody_else() {
 fn nothing_on_the_machine_tells_of_somebody_else() {
     let host = Host::start().unwrap();
     let _bob = with_bob(&host);
-    for attacker in ALICE_INSIDE {
-        let found = look(&host, attacker);
-        assert_eq!(telling(&found), KNOWN, "{}", found.output);
-    }
+    tells_nothing(&host);
 
     // The sweep finds what there is: as alice on the host.
     let alice = telling(&look(&host, Attacker::Host("alice")));
