@@ -9,15 +9,17 @@ const ENTER: &str = attack!("enter.py");
 const USE_UP: &str = "/usr/local/bin/use_up";
 const MANY: &str = "/usr/local/bin/many";
 
-/// A user whom no other test has, since the kernel, and with it what it counts, is shared by all hosts.
-const DAVE: u32 = 31_007;
-/// Where the range of the policy's defaults begins for her.
-const DAVES: u32 = 0x8000_0000 + (DAVE - 1000) * 65_536;
+/// Where the range of the policy's defaults begins for this user.
+fn first_of_range(uid: u32) -> u32 {
+    0x8000_0000 + (uid - 1000) * 65_536
+}
 
-fn host() -> Host {
+/// A host with the user dave, whose id no other test has, nor another one here: the kernel, and with it what it counts, is
+/// shared by all hosts.
+fn host(uid: u32) -> Host {
     let host = Host::start().unwrap();
     host.write(USE_UP, include_str!("../attacks/use_up.py"), 0o755);
-    let add = format!("useradd -m -u {DAVE} dave; sed -i /^dave:/d /etc/subuid /etc/subgid");
+    let add = format!("useradd -m -u {uid} dave; sed -i /^dave:/d /etc/subuid /etc/subgid");
     host.sh("root", &add).ok();
     host
 }
@@ -49,7 +51,7 @@ fn waiting_signals(host: &Host, uid: u32) -> u32 {
 
 #[test]
 fn instances_of_inotify_are_used_up_for_their_user_alone() {
-    let host = host();
+    let host = host(31_007);
     let limit: u32 = host
         .read_text("/proc/sys/fs/inotify/max_user_instances")
         .trim()
@@ -70,7 +72,8 @@ fn instances_of_inotify_are_used_up_for_their_user_alone() {
 
 #[test]
 fn signals_that_wait_are_counted_for_their_user_alone() {
-    let host = host();
+    const DAVE: u32 = 31_008;
+    let host = host(DAVE);
     let process_1 = |host: &Host| host.first_process(DAVE, "default").unwrap();
     let before = waiting_signals(&host, 0);
     let (running, made) = use_up(&host, &["signals", "1000"]);
@@ -90,13 +93,14 @@ const ERINS: u32 = 3_000_000_000;
 
 #[test]
 fn nobody_has_power_over_an_environments_user_namespace_from_outside() {
-    let host = host();
+    const DAVE: u32 = 31_009;
+    let host = host(DAVE);
     let add = format!(
         "useradd -m -u {ERIN} erin; for f in /etc/subuid /etc/subgid; do \
          sed -i /^erin:/d $f; echo erin:{ERINS}:65536 >> $f; done"
     );
     host.sh("root", &add).ok();
-    nobody_has_power(&host, "dave", DAVE, DAVES);
+    nobody_has_power(&host, "dave", DAVE, first_of_range(DAVE));
     nobody_has_power(&host, "erin", ERIN, ERINS);
 }
 
@@ -149,7 +153,7 @@ fn nobody_has_power(host: &Host, user: &str, uid: u32, first: u32) {
 
 #[test]
 fn the_limit_of_processes_holds_for_all_ids_of_an_environment_together() {
-    let host = host();
+    let host = host(31_010);
     host.write(MANY, include_str!("../attacks/many.py"), 0o755);
     // Container root, and four others whose ids it takes: each counts for itself, and all count together.
     let script = format!("ulimit -u 60; caddis root {MANY} 0 5 6 7 8");
