@@ -13,6 +13,7 @@ pub mod revert;
 pub mod watcher;
 
 mod install;
+mod owner;
 mod script;
 mod ssh;
 mod state;
@@ -22,6 +23,7 @@ mod trial;
 mod untouched;
 
 pub use install::make;
+pub use owner::held_by_another;
 pub use script::strict;
 pub use ssh::{Ssh, Way, another_sshd};
 pub use state::State;

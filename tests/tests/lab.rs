@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{FileSystem, Host, RootKind, Signal, eventually};
-use std::env;
+use caddis_tests::held_by_another;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 fn plain() -> Host {
@@ -370,18 +370,7 @@ fn a_dropped_host_is_gone() {
 
 #[test]
 fn nothing_outlives_a_killed_owner() {
-    let program = PathBuf::from(env::var_os("CADDIS_LAB_BIN").unwrap()).join("caddis-lab");
-    let mut owner = Command::new(program)
-        .arg("hold")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(owner.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let pid: u32 = line.trim().strip_prefix("ready ").unwrap().parse().unwrap();
+    let (mut owner, pid) = held_by_another(&[]);
     let disk = disk_of(pid);
     assert!(attached(&disk));
     // A process in the host that no signal but SIGKILL ends.

@@ -2,11 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, eventually};
-use std::env;
+use caddis_tests::held_by_another;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 /// Where systemd has its cgroups: on the machine below the test's own.
 fn cgroup_of(pid: u32) -> PathBuf {
@@ -41,18 +39,7 @@ fn systemd_has_cgroups_that_go_with_it() {
     assert!(!cgroup.exists());
 
     // A killed owner cannot remove them: the next one does.
-    let lab = PathBuf::from(env::var_os("CADDIS_LAB_BIN").unwrap()).join("caddis-lab");
-    let mut owner = Command::new(lab)
-        .args(["hold", "systemd"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(owner.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let pid = line.trim().strip_prefix("ready ").unwrap().parse().unwrap();
+    let (mut owner, pid) = held_by_another(&["systemd"]);
     let left = cgroup_of(pid);
     owner.kill().unwrap();
     owner.wait().unwrap();

@@ -43,6 +43,22 @@ fn apart(host: &Host, way: Way) {
     }
 }
 
+/// The cgroup of process 1 has no limit of a session's: nobody but root puts anything there, from outside or inside.
+fn apart_is_closed(ssh: &Ssh) {
+    let enter = "cd /sys/fs/cgroup/caddis && { for id in 0 $$ 1; do echo $id > cgroup.procs; done; mkdir own; }";
+    let there = || {
+        let members = "cd /sys/fs/cgroup/caddis; cat cgroup.procs; ls -d */";
+        ssh.host.sh("root", members).stdout
+    };
+    let before = there();
+    assert_eq!(before.lines().count(), 1, "{before}");
+    ssh.host.sh("alice", enter).fails();
+    for inside in [enter.to_owned(), format!("sudo sh -c '{enter}'")] {
+        ssh.run(&inside).fails();
+    }
+    assert_eq!(there(), before);
+}
+
 fn a_session_is_known_and_can_be_ended(way: Way) {
     let ssh = with_logind(way, "");
     let host = &ssh.host;
@@ -60,6 +76,9 @@ fn a_session_is_known_and_can_be_ended(way: Way) {
     let groups = host.sh("root", "ps -o cgroup= -t pts/1 | grep -o '0::.*' | sort -u");
     let scope = format!("0::/user.slice/user-1000.slice/session-{one}.scope");
     assert_eq!(groups.ok().text(), scope);
+    if way != Way::Plain {
+        apart_is_closed(&ssh);
+    }
     let mut second = ssh.login();
     let two = sessions(host).into_iter().find(|id| *id != one).unwrap();
     // The administrator ends one of them, whatever runs in it, and nothing else.

@@ -5,15 +5,20 @@ use caddis_lab::{FileSystem, Host, Signal, eventually};
 use caddis_tests::Environments;
 use caddis_tests::watcher::{seen, watch};
 
-#[test]
-fn file_systems_that_are_mounted_later_are_watched() {
+/// A host with a file system that is mounted where nobody's environment is a view of it, so that it is not watched.
+fn with_a_disk_aside() -> Host {
     let host = Host::builder()
         .disk("/data", FileSystem::Ext4, "20M")
         .start()
         .unwrap();
-    // Where nobody's environment is a view of it, it is not watched.
     let aside = "mkdir /home/aside; mount --bind /data /home/aside; umount /data";
     host.sh("root", aside).ok();
+    host
+}
+
+#[test]
+fn file_systems_that_are_mounted_later_are_watched() {
+    let host = with_a_disk_aside();
     let mut watcher = watch(&host);
     host.sh("root", "mount --bind /home/aside /data; touch /opt/mounted")
         .ok();
@@ -44,12 +49,7 @@ fn file_systems_that_are_mounted_later_are_watched() {
 /// The watcher may rest from looking at mounts, or be late: what a session has seen meanwhile is put right.
 #[test]
 fn what_happened_before_a_file_system_was_watched_is_seen() {
-    let host = Host::builder()
-        .disk("/data", FileSystem::Ext4, "20M")
-        .start()
-        .unwrap();
-    let aside = "mkdir /home/aside; mount --bind /data /home/aside; umount /data";
-    host.sh("root", aside).ok();
+    let host = with_a_disk_aside();
     let mut watcher = watch(&host);
     watcher.stop();
     host.sh("root", "mount --bind /home/aside /data").ok();

@@ -165,13 +165,13 @@ impl<'a> Renewal<'a> {
         self.as_container_root(|| swap(&directory, name, &base, shown.as_ref(), self.identity))
             .map_err(failed)?;
         // From here on every change of it is the user's.
-        match upper::settled(self.environment, entry)? {
-            Some(kind) if matches!(base, Base::File(..)) => {
-                list.entries.insert(entry.clone(), kind);
-                list.write(self.environment)
-            }
-            _ => Ok(()),
+        if matches!(base, Base::File(..))
+            && let Some(kind) = upper::settled(self.environment, entry)?
+        {
+            list.entries.insert(entry.clone(), kind);
+            list.write(self.environment)?;
         }
+        Ok(())
     }
 
     /// With the capabilities over files that container root has over its own.
