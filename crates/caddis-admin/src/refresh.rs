@@ -1,8 +1,8 @@
 //! `refresh`: the veil again if the base has changed, then every running instance.
 
-use crate::packages;
+use crate::{packages, say};
 use caddis_helper::host::RUN;
-use caddis_helper::output;
+use caddis_helper::output::fields;
 use caddis_policy::{EnvName, Policy};
 use caddis_view::packages::{current, see_to};
 use caddis_view::refresh::{instances, refresh};
@@ -34,18 +34,18 @@ pub(crate) fn run(policy: &Policy, look: &Look) -> Result<u8> {
     let veil = veil::refresh(policy, look)?;
     let what = if veil.built { "built" } else { "unchanged" };
     let done = all(policy, LONGEST)?;
-    output::line(&[
+    say::plain(&fields(&[
         ("veil", &veil.generation.to_string()),
         ("entries", &veil.entries.to_string()),
         ("state", what),
         ("instances", &done.refreshed.to_string()),
-    ]);
+    ]));
     let unfinished = done.about_unfinished();
     let mut failed = false;
     // After all have been refreshed: this may take a moment.
     let packages = packages::all(policy, &done.due).err();
     for error in done.errors.iter().chain(&unfinished).chain(&packages) {
-        output::error(error);
+        say::error(error);
         failed = true;
     }
     Ok(if failed { crate::FAILED } else { 0 })

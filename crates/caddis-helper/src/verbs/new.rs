@@ -1,5 +1,6 @@
 //! `new`: makes an environment, or a copy of one.
 
+use crate::answer::Answer;
 use crate::caller::Whom;
 use crate::host::RUN;
 use caddis_policy::{EnvName, Policy};
@@ -13,7 +14,7 @@ pub(crate) fn run(
     whom: &Whom,
     name: &EnvName,
     from: Option<&EnvName>,
-) -> Result<u8, Error> {
+) -> Result<Answer, Error> {
     let identity = whom.identity(policy)?;
     let environments = Environments::of(&policy.storage.state, identity.uid, true)?
         .ok_or_else(|| Error::kernel("open", "the environments of the user", Errno::NOENT))?;
@@ -38,5 +39,5 @@ pub(crate) fn run(
             "it exists already",
         ));
     }
-    Ok(0)
+    Ok(Answer::default())
 }

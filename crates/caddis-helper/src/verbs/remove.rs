@@ -2,9 +2,9 @@
 
 use super::stop::end_idle;
 use super::trial::refuse_to_disturb;
+use crate::answer::Answer;
 use crate::caller::Whom;
 use crate::host::RUN;
-use crate::output;
 use caddis_policy::{EnvName, Policy};
 use caddis_view::store::{Environments, missing};
 use caddis_view::{Error, Runtime};
@@ -15,21 +15,20 @@ pub(crate) fn run(
     whom: &Whom,
     names: &[EnvName],
     force: bool,
-) -> Result<u8, Error> {
+) -> Result<Answer, Error> {
     let uid = whom.uid(policy)?;
     let environments = Environments::of(&policy.storage.state, uid, false)?;
-    let mut status = 0;
+    let mut answer = Answer::default();
     for name in names {
         let result = match &environments {
             Some(environments) => remove(policy, environments, uid, name, force),
             None => Err(missing(name)),
         };
         if let Err(error) = result {
-            output::error(&error);
-            status = super::super::FAILED;
+            answer.error(error);
         }
     }
-    Ok(status)
+    Ok(answer)
 }
 
 fn remove(

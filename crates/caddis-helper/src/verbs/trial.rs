@@ -3,6 +3,7 @@
 //! discarded; one that is to be kept is kept first.
 
 use super::stop::end_idle;
+use crate::answer::Answer;
 use crate::arguments::Word;
 use crate::caller::Whom;
 use crate::host::RUN;
@@ -14,7 +15,12 @@ use caddis_view::trial::{Trial, no_trial};
 use caddis_view::{Error, Runtime};
 use std::path::Path;
 
-pub(crate) fn run(policy: &Policy, whom: &Whom, name: &EnvName, word: Word) -> Result<u8, Error> {
+pub(crate) fn run(
+    policy: &Policy,
+    whom: &Whom,
+    name: &EnvName,
+    word: Word,
+) -> Result<Answer, Error> {
     let uid = whom.uid(policy)?;
     let environments =
         Environments::of(&policy.storage.state, uid, false)?.ok_or_else(|| missing(name))?;
@@ -50,7 +56,7 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, name: &EnvName, word: Word) -> R
         }
         Word::Discard => environments.discard_trial(name)?,
     }
-    Ok(0)
+    Ok(Answer::default())
 }
 
 /// Before anything else is done with an environment: keeps a try that is to be kept.
