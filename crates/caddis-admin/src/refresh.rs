@@ -8,7 +8,7 @@ use caddis_view::packages::{current, see_to};
 use caddis_view::refresh::{instances, refresh};
 use caddis_view::store::{environments, root_directory};
 use caddis_view::veil::{self, Look};
-use caddis_view::{Error, Result};
+use caddis_view::{Error, Result, Runtime};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
@@ -142,6 +142,7 @@ pub(crate) fn all(policy: &Policy, longest: Duration) -> Result<Done> {
 impl Shared {
     fn refresh(&self, uid: u32, name: &EnvName) -> Result<Refreshed> {
         if !refresh(Path::new(RUN), uid, name)? {
+            Runtime::sweep_one(Path::new(RUN), uid, name)?;
             return Ok(Refreshed::No);
         }
         let Some(number) = self.packages else {

@@ -11,8 +11,8 @@ use rustix::process::{
     DumpableBehavior, Gid, Uid, getegid, geteuid, getgid, getgroups, getuid, set_dumpable_behavior,
 };
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_thread_groups,
-    set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs,
+    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -129,6 +129,7 @@ pub(crate) fn only_tell() -> Result<Teller, Error> {
             inheritable: CapabilitySet::empty(),
         };
         set_capabilities(None, none).doing("capset", || "to nothing")?;
+        set_no_new_privs(true).doing("set", || "no_new_privs")?;
     }
     set_dumpable_behavior(DumpableBehavior::NotDumpable).doing("prctl", || "PR_SET_DUMPABLE")?;
     sanitise::restore_limits();

@@ -30,10 +30,11 @@ mod verbs;
 
 use answer::Answer;
 use arguments::{Request, Verb};
-use caddis_view::Error;
+use caddis_view::{Error, Runtime};
 use sanitise::CallersState;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 /// Exit status: Caddis itself failed, as in docker(1) and env(1).
 const FAILED: u8 = 125;
@@ -110,7 +111,20 @@ fn on_host(request: Request, state: CallersState, files: Vec<OwnedFd>) -> Result
         Verb::Diff(_) => caddis_sys::empty_mask(),
         _ => caller::out_of_reach()?,
     };
-    match request.verb {
+    // Each of these makes or ends something below the directory of what runs.
+    let sweeps = !matches!(
+        request.verb,
+        Verb::List
+            | Verb::Ps { .. }
+            | Verb::Config { .. }
+            | Verb::Own { .. }
+            | Verb::Which
+            | Verb::Diff(_)
+            | Verb::Packages { .. }
+            | Verb::Check
+    );
+    let is_session = matches!(request.verb, Verb::Session(_));
+    let answer = match request.verb {
         Verb::Session(session) => verbs::session::run(&policy, &whom, session, state, mask, files),
         Verb::New { name, from } => verbs::new::run(&policy, &whom, &name, from.as_ref()),
         Verb::Remove { names, force } => verbs::remove::run(&policy, &whom, &names, force),
@@ -126,5 +140,13 @@ fn on_host(request: Request, state: CallersState, files: Vec<OwnedFd>) -> Result
         Verb::Packages { name, status } => verbs::packages::run(&policy, &whom, &name, status),
         Verb::Check => verbs::check::run(&policy, &whom),
         Verb::Revert(revert) => verbs::revert::run(&policy, &whom, revert),
+    };
+    // A session does so as it begins, and has no right to any more.
+    if sweeps && !(is_session && answer.is_ok()) {
+        for uid in whom.uids(&policy).unwrap_or_default() {
+            // What cannot be removed now is removed the next time.
+            let _ = Runtime::sweep(Path::new(host::RUN), uid);
+        }
     }
+    answer
 }

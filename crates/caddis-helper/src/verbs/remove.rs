@@ -1,14 +1,13 @@
 //! `remove`: removes environments with all that is in them.
 
+use super::locked;
 use super::stop::end_idle;
 use super::trial::refuse_to_disturb;
 use crate::answer::Answer;
 use crate::caller::Whom;
-use crate::host::RUN;
 use caddis_policy::{EnvName, Policy};
+use caddis_view::Error;
 use caddis_view::store::{Environments, missing};
-use caddis_view::{Error, Runtime};
-use std::path::Path;
 
 pub(crate) fn run(
     policy: &Policy,
@@ -38,17 +37,24 @@ fn remove(
     name: &EnvName,
     force: bool,
 ) -> Result<(), Error> {
-    if environments.open(name)?.is_none() {
-        return Err(missing(name));
-    }
-    let runtime = Runtime::lock(Path::new(RUN), uid, name)?;
-    while force && let Some(instance) = runtime.running()? {
-        runtime.stop(&instance, policy.session.stop_grace)?;
-    }
-    end_idle(policy, &runtime, "remove", name)?;
-    if !force {
-        refuse_to_disturb(environments, &runtime, "remove", name)?;
-    }
-    environments.remove(name)?;
-    runtime.remove()
+    let there = || match environments.open(name)? {
+        Some(_) => Ok(()),
+        None => Err(missing(name)),
+    };
+    // Before a lock is made for it.
+    there()?;
+    locked(uid, name, |runtime| {
+        while force && let Some(instance) = runtime.running()? {
+            runtime.stop(&instance, policy.session.stop_grace)?;
+        }
+        end_idle(policy, runtime, "remove", name)?;
+        if !force {
+            refuse_to_disturb(environments, runtime, "remove", name)?;
+        }
+        there()?;
+        environments.remove(name)?;
+        // Whose word its try waited for is of no more interest.
+        runtime.forget_owner();
+        Ok(())
+    })
 }

@@ -106,6 +106,9 @@ pub(crate) fn run(
         let note = move || {
             // When it was used last is not worth a session that fails.
             let _ = environments.touch(named);
+            if what == "start" {
+                let _ = Runtime::sweep(Path::new(RUN), uid);
+            }
             log::session(what, uid, named.as_str(), role, login);
         };
         match run_session(entrance, &identity, &policy.root, &mut command, note)? {
@@ -201,6 +204,7 @@ fn start_or_join(
                 warnings.extend(renewed);
                 let exposed = exposed::renew(&instance, identity, &policy.view);
                 warnings.extend(exposed.err().map(|error| error.to_string()));
+                runtime.leave_running();
                 return Ok((Entrance::join(instance, held), warnings));
             }
             // Process 1 was killed.
