@@ -2,15 +2,17 @@
 //! `caddis admin` calls it.
 
 #![forbid(unsafe_code)]
+// Nothing in here writes to the caller's descriptors: what there is to say is returned.
+#![deny(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod packages;
 mod refresh;
+mod say;
 mod sessions;
 mod watch;
 
 use caddis_helper::host;
-use caddis_helper::output;
 use caddis_policy::INITIAL_USER_NAMESPACE;
 use caddis_view::Error;
 use caddis_view::veil::Look;
@@ -26,7 +28,7 @@ fn main() -> ExitCode {
     umask(rustix::fs::Mode::empty());
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let status = run(&arguments).unwrap_or_else(|error| {
-        output::error(&error);
+        say::error(&error);
         FAILED
     });
     ExitCode::from(status)

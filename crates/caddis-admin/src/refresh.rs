@@ -1,14 +1,14 @@
 //! `refresh`: the veil again if the base has changed, then every running instance.
 
-use crate::packages;
+use crate::{packages, say};
 use caddis_helper::host::RUN;
-use caddis_helper::output;
+use caddis_helper::output::fields;
 use caddis_policy::{EnvName, Policy};
 use caddis_view::packages::{current, see_to};
 use caddis_view::refresh::{instances, refresh};
 use caddis_view::store::{environments, root_directory};
 use caddis_view::veil::{self, Look};
-use caddis_view::{Error, Result};
+use caddis_view::{Error, Result, Runtime};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
@@ -34,18 +34,18 @@ pub(crate) fn run(policy: &Policy, look: &Look) -> Result<u8> {
     let veil = veil::refresh(policy, look)?;
     let what = if veil.built { "built" } else { "unchanged" };
     let done = all(policy, LONGEST)?;
-    output::line(&[
+    say::plain(&fields(&[
         ("veil", &veil.generation.to_string()),
         ("entries", &veil.entries.to_string()),
         ("state", what),
         ("instances", &done.refreshed.to_string()),
-    ]);
+    ]));
     let unfinished = done.about_unfinished();
     let mut failed = false;
     // After all have been refreshed: this may take a moment.
     let packages = packages::all(policy, &done.due).err();
     for error in done.errors.iter().chain(&unfinished).chain(&packages) {
-        output::error(error);
+        say::error(error);
         failed = true;
     }
     Ok(if failed { crate::FAILED } else { 0 })
@@ -142,6 +142,7 @@ pub(crate) fn all(policy: &Policy, longest: Duration) -> Result<Done> {
 impl Shared {
     fn refresh(&self, uid: u32, name: &EnvName) -> Result<Refreshed> {
         if !refresh(Path::new(RUN), uid, name)? {
+            Runtime::sweep_one(Path::new(RUN), uid, name)?;
             return Ok(Refreshed::No);
         }
         let Some(number) = self.packages else {

@@ -1,7 +1,8 @@
 //! `sessions`: who is in which environment, and who still runs what the administrator has replaced on the host.
 
+use crate::say::{self, plain};
 use caddis_helper::host::{self, RUN};
-use caddis_helper::output::{self, encode, plain};
+use caddis_helper::output::encode;
 use caddis_helper::processes::{self, Process, Shown, boot_time};
 use caddis_policy::{EnvName, Policy};
 use caddis_view::held::Layers;
@@ -35,7 +36,7 @@ pub(crate) fn run(policy: &Policy, which: Which) -> Result<u8> {
         };
         // One that cannot be looked at does not hide the others.
         if let Err(error) = one(&shown, uid, &name, &all, which) {
-            output::error(&error);
+            say::error(&error);
             status = crate::FAILED;
         }
     }

@@ -8,6 +8,8 @@
 //! The names and the content in there are the user's: everything is opened by descriptor, never through a link.
 
 #![forbid(unsafe_code)]
+// Nothing in here writes to the caller's descriptors: what there is to say is returned.
+#![deny(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod attributes;

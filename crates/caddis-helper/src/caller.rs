@@ -2,14 +2,18 @@
 
 use crate::arguments::{Request, Target};
 use crate::host::{local_name, range};
+use crate::sanitise;
 use caddis_policy::{INITIAL_USER_NAMESPACE, Policy, Who};
-use caddis_sys::{Signals, block_all};
+use caddis_sys::{Signals, block_all, set_mask};
 use caddis_view::error::Context;
 use caddis_view::{Error, Identity};
 use rustix::process::{
-    DumpableBehavior, Gid, Uid, geteuid, getgid, getgroups, getuid, set_dumpable_behavior,
+    DumpableBehavior, Gid, Uid, getegid, geteuid, getgid, getgroups, getuid, set_dumpable_behavior,
 };
-use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs,
+    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+};
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
@@ -38,23 +42,44 @@ pub(crate) fn place() -> Place {
     }
 }
 
-static CALLER: OnceLock<(Uid, Gid)> = OnceLock::new();
+/// The caller, as the kernel knew them when this program started.
+#[derive(Debug)]
+struct Caller {
+    uid: Uid,
+    gid: Gid,
+    groups: Vec<Gid>,
+}
 
-fn real_ids() -> (Uid, Gid) {
-    *CALLER.get_or_init(|| (getuid(), getgid()))
+static CALLER: OnceLock<Caller> = OnceLock::new();
+
+/// The signals that the caller had blocked, if others are blocked now.
+static MASK: OnceLock<Signals> = OnceLock::new();
+
+/// Notes who calls; before anything else, for it is the real ids and groups that tell.
+pub(crate) fn remember() {
+    caller();
+}
+
+fn caller() -> &'static Caller {
+    CALLER.get_or_init(|| Caller {
+        uid: getuid(),
+        gid: getgid(),
+        groups: getgroups().unwrap_or_default(),
+    })
 }
 
 /// The real user id of whoever called, also after it has been given up.
 pub(crate) fn real_uid() -> u32 {
-    real_ids().0.as_raw()
+    caller().uid.as_raw()
 }
 
 /// Takes this process out of the caller's reach, for it will hold locks that root waits for as well: its
 /// real ids become root's, so the caller's signals are refused, and those of the terminal are blocked.
 /// Returns what the caller had blocked.
 pub(crate) fn out_of_reach() -> Result<Signals, Error> {
-    real_ids();
+    remember();
     let mask = block_all().doing("block", || "signals")?;
+    let _ = MASK.set(mask);
     let (user, group) = (Some(Uid::ROOT), Some(Gid::ROOT));
     set_thread_res_gid(group, group, group).doing("setresgid", || 0)?;
     set_thread_res_uid(user, user, user).doing("setresuid", || 0)?;
@@ -62,16 +87,56 @@ pub(crate) fn out_of_reach() -> Result<Signals, Error> {
     Ok(mask)
 }
 
-/// Becomes the caller, for good, once nothing is left to do but to tell. What is told may be the caller's own text, and
-/// where it goes to is theirs as well: for some files the kernel asks who writes, not who has opened them
-/// (`/proc/PID/oom_score_adj`), and root's writes get the blocks of a file system that are reserved for root.
-pub(crate) fn only_tell() -> Result<(), Error> {
-    let (user, group) = real_ids();
-    set_thread_res_gid(Some(group), Some(group), Some(group))
-        .doing("setresgid", || "the caller")?;
-    // All capabilities go with root's ids.
-    set_thread_res_uid(Some(user), Some(user), Some(user)).doing("setresuid", || "the caller")?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).doing("prctl", || "PR_SET_DUMPABLE")
+/// The right to write to the caller's descriptors: this process has no rights but the caller's, and never will again.
+#[derive(Debug)]
+pub struct Teller(());
+
+/// For a program that is not setuid: it has been its caller all along.
+#[must_use]
+pub fn is_the_caller() -> Option<Teller> {
+    let Caller { uid, gid, .. } = *caller();
+    ([getuid(), geteuid()] == [uid; 2] && [getgid(), getegid()] == [gid; 2]).then_some(Teller(()))
+}
+
+/// Becomes the caller, for good, once nothing is left to do but to tell. Where it is told is the caller's choice:
+///
+/// - what does not read holds this process up, so it must be the caller's to kill, and count for them;
+/// - for some files the kernel asks who writes, not who has opened them (`/proc/PID/oom_score_adj`);
+/// - root's writes get the blocks of a file system that are reserved for root, and no quota counts them;
+/// - a socket tells its reader who writes.
+///
+/// A process that has left root's ids behind before, for those of the user that root has called for, keeps these.
+pub(crate) fn only_tell() -> Result<Teller, Error> {
+    let all = capabilities(None).doing("capget", || "this process")?;
+    let effective = all.permitted;
+    set_capabilities(None, CapabilitySets { effective, ..all }).doing("capset", || "to go back")?;
+    let Caller { uid, gid, groups } = caller();
+    let (uid, gid) = if geteuid().is_root() {
+        if getgroups().doing("getgroups", || "of this process")? != *groups {
+            set_thread_groups(groups).doing("setgroups", || "of the caller")?;
+        }
+        (Some(*uid), Some(*gid))
+    } else {
+        (Some(geteuid()), Some(getegid()))
+    };
+    set_thread_res_gid(gid, gid, gid).doing("setresgid", || "the caller")?;
+    set_thread_res_uid(uid, uid, uid).doing("setresuid", || "the caller")?;
+    if !getuid().is_root() {
+        // They went with root's ids; where those were left before, some may be there still.
+        let none = CapabilitySets {
+            effective: CapabilitySet::empty(),
+            permitted: CapabilitySet::empty(),
+            inheritable: CapabilitySet::empty(),
+        };
+        set_capabilities(None, none).doing("capset", || "to nothing")?;
+        set_no_new_privs(true).doing("set", || "no_new_privs")?;
+    }
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).doing("prctl", || "PR_SET_DUMPABLE")?;
+    sanitise::restore_limits();
+    if let Some(mask) = MASK.get() {
+        set_mask(*mask).doing("restore", || "the caller's signal mask")?;
+    }
+    Ok(Teller(()))
 }
 
 /// For whom something is done.

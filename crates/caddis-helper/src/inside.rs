@@ -1,6 +1,7 @@
 //! Called inside an environment, the setuid bit makes this program container root: `caddis root`
 //! needs nothing else. Everything but running a command is for the host.
 
+use crate::answer::Answer;
 use crate::arguments::{Request, Role, Verb};
 use crate::caller::inside_owner;
 use crate::sanitise::CallersState;
@@ -17,7 +18,7 @@ pub(crate) fn session(
     request: Request,
     state: CallersState,
     files: Vec<OwnedFd>,
-) -> Result<u8, Error> {
+) -> Result<Answer, Error> {
     let mut variables = Variables::from_caller();
     let here = variables
         .get("CADDIS_ENV")
@@ -68,14 +69,14 @@ pub(crate) fn session(
         variables: variables.into_strings(),
         directory: None,
         home: PathBuf::from("/"),
+        warnings: Vec::new(),
         umask: state.umask,
-        limits: state.limits(session.stack),
+        limits: CallersState::limits(session.stack),
         mask: caddis_sys::block_all().doing("block", || "signals")?,
         own_terminal: false,
         own_keyring: false,
         files,
     };
     let (status, error) = execute_inside(uid.as_raw(), getgid().as_raw(), &command);
-    crate::output::error(&error);
-    Ok(status)
+    Ok(Answer::failed_with(status, error))
 }

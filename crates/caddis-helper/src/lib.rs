@@ -1,12 +1,16 @@
 //! The setuid program of Caddis, as a library so that its pure parts can be fuzzed.
 //!
 //! Read it in this order: [`run`] below, `sanitise` (what the caller may have prepared for us),
-//! [`arguments`] (what is asked), `caller` (who asks, and for whom), then a file per verb in `verbs`.
+//! [`arguments`] (what is asked), `caller` (who asks, and for whom), then a file per verb in `verbs`, and `answer`:
+//! a verb returns what there is to say, and `tell` below says it, once this process has become its caller.
 //! It is root from its start; the comments in `caddis_view` say where each process that goes on
 //! gives that up.
 
 #![forbid(unsafe_code)]
+// Nothing is written to the caller's descriptors but by `output`, which wants to see that this process is the caller.
+#![deny(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 
+mod answer;
 pub mod arguments;
 mod caller;
 mod files;
@@ -24,11 +28,13 @@ mod settings;
 mod variables;
 mod verbs;
 
+use answer::Answer;
 use arguments::{Request, Verb};
-use caddis_view::Error;
+use caddis_view::{Error, Runtime};
 use sanitise::CallersState;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 /// Exit status: Caddis itself failed, as in docker(1) and env(1).
 const FAILED: u8 = 125;
@@ -36,24 +42,43 @@ const FAILED: u8 = 125;
 /// The program. Returns its exit status.
 #[must_use]
 pub fn run() -> u8 {
+    caller::remember();
     // A program of root's has no backtrace to show, and reads no variable that asks for one.
     std::panic::set_hook(Box::new(|_| {
-        output::warn("internal error; nothing is left half-done, please report it");
-    }));
-    let state = match sanitise::sanitise() {
-        Ok(state) => state,
-        Err(error) => return fail(&error),
-    };
-    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let request = match arguments::parse(arguments) {
-        Ok(request) => request,
-        Err(error) => {
-            return fail(
-                &Error::refused("understand", "the request", error)
-                    .hint("this program is called by `caddis`; see `caddis --help`"),
+        if let Ok(teller) = caller::only_tell() {
+            output::warn(
+                &teller,
+                "internal error; nothing is left half-done, please report it",
             );
         }
-    };
+    }));
+    tell(answer().unwrap_or_else(failed))
+}
+
+/// Writes an answer: as the caller, and nowhere else.
+fn tell(answer: Answer) -> u8 {
+    if answer.is_empty() {
+        return answer.exit_status();
+    }
+    match caller::only_tell() {
+        Ok(teller) => answer.tell(&teller),
+        Err(_) => FAILED,
+    }
+}
+
+/// Tells the system log of an error: a refusal is something an administrator may want to see.
+fn failed(error: Error) -> Answer {
+    log::refusal(&error);
+    Answer::failed(error)
+}
+
+fn answer() -> Result<Answer, Error> {
+    let state = sanitise::sanitise()?;
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let request = arguments::parse(arguments).map_err(|error| {
+        Error::refused("understand", "the request", error)
+            .hint("this program is called by `caddis`; see `caddis --help`")
+    })?;
     let place = caller::place();
     let is_login = request.is_login() && place == caller::Place::Host;
     let result = files::take(request.files()).and_then(|files| match place {
@@ -71,17 +96,14 @@ pub fn run() -> u8 {
         )
         .hint("the administrator can run `caddis doctor` and `make install`")),
     });
-    result.unwrap_or_else(|error| match is_login {
+    result.map_err(|error| match is_login {
         // A policy that cannot be read promises nothing.
-        true => fail(&login::advise(
-            error,
-            host::policy().is_ok_and(|policy| policy.login.host),
-        )),
-        false => fail(&error),
+        true => login::advise(error, host::policy().is_ok_and(|policy| policy.login.host)),
+        false => error,
     })
 }
 
-fn on_host(request: Request, state: CallersState, files: Vec<OwnedFd>) -> Result<u8, Error> {
+fn on_host(request: Request, state: CallersState, files: Vec<OwnedFd>) -> Result<Answer, Error> {
     let policy = host::policy()?;
     let whom = caller::Whom::of(&request)?;
     let mask = match &request.verb {
@@ -89,7 +111,20 @@ fn on_host(request: Request, state: CallersState, files: Vec<OwnedFd>) -> Result
         Verb::Diff(_) => caddis_sys::empty_mask(),
         _ => caller::out_of_reach()?,
     };
-    match request.verb {
+    // Each of these makes or ends something below the directory of what runs.
+    let sweeps = !matches!(
+        request.verb,
+        Verb::List
+            | Verb::Ps { .. }
+            | Verb::Config { .. }
+            | Verb::Own { .. }
+            | Verb::Which
+            | Verb::Diff(_)
+            | Verb::Packages { .. }
+            | Verb::Check
+    );
+    let is_session = matches!(request.verb, Verb::Session(_));
+    let answer = match request.verb {
         Verb::Session(session) => verbs::session::run(&policy, &whom, session, state, mask, files),
         Verb::New { name, from } => verbs::new::run(&policy, &whom, &name, from.as_ref()),
         Verb::Remove { names, force } => verbs::remove::run(&policy, &whom, &names, force),
@@ -105,12 +140,13 @@ fn on_host(request: Request, state: CallersState, files: Vec<OwnedFd>) -> Result
         Verb::Packages { name, status } => verbs::packages::run(&policy, &whom, &name, status),
         Verb::Check => verbs::check::run(&policy, &whom),
         Verb::Revert(revert) => verbs::revert::run(&policy, &whom, revert),
+    };
+    // A session does so as it begins, and has no right to any more.
+    if sweeps && !(is_session && answer.is_ok()) {
+        for uid in whom.uids(&policy).unwrap_or_default() {
+            // What cannot be removed now is removed the next time.
+            let _ = Runtime::sweep(Path::new(host::RUN), uid);
+        }
     }
-}
-
-/// Tells the caller, and the system log: a refusal is something an administrator may want to see.
-fn fail(error: &Error) -> u8 {
-    output::error(error);
-    log::refusal(error);
-    FAILED
+    answer
 }

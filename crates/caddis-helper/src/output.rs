@@ -1,39 +1,43 @@
-//! What the caller reads: messages on stderr, lines of fields on stdout.
+//! What the caller reads: messages on stderr, lines of fields on stdout. The only place that writes there: whoever calls
+//! it shows by a [`Teller`] that this process is the caller.
 
+pub use crate::caller::{Teller, is_the_caller};
 use caddis_view::Error;
+pub use caddis_view::error::printable;
+use caddis_view::error::write_all;
+use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
 /// Prints `caddis: …` and the hint. A message that cannot be written changes nothing.
-pub fn error(error: &Error) {
+pub fn error(teller: &Teller, error: &Error) {
     let mut text = format!("caddis: {}\n", printable(&error.to_string()));
     if let Some(hint) = &error.hint {
         let _ = writeln!(text, "  hint: {}", printable(hint));
     }
-    let _ = rustix::io::write(rustix::stdio::stderr().as_fd(), text.as_bytes());
+    to_stderr(teller, &text);
 }
 
 /// A message that does not end the request.
-pub fn warn(text: &str) {
-    let text = format!("caddis: {}\n", printable(text));
-    let _ = rustix::io::write(rustix::stdio::stderr().as_fd(), text.as_bytes());
+pub fn warn(teller: &Teller, text: &str) {
+    to_stderr(teller, &format!("caddis: {}\n", printable(text)));
 }
 
-/// Names of the user's may hold control characters, which must not reach an administrator's terminal.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|one| {
-            let escaped: Box<dyn Iterator<Item = char>> = if one.is_control() {
-                Box::new(one.escape_default())
-            } else {
-                Box::new(std::iter::once(one))
-            };
-            escaped
-        })
-        .collect()
+/// Prints a line as it is.
+pub fn plain(teller: &Teller, text: &str) {
+    let _ = bytes(teller, format!("{text}\n").as_bytes());
+}
+
+/// Writes to standard output.
+#[expect(clippy::disallowed_methods, reason = "the one place")]
+pub fn bytes(_: &Teller, bytes: &[u8]) -> Result<(), Errno> {
+    write_all(rustix::stdio::stdout(), bytes)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place")]
+fn to_stderr(_: &Teller, text: &str) {
+    let _ = write_all(rustix::stdio::stderr(), text.as_bytes());
 }
 
 /// A value of the caller's as a message shows it: in quotes, and only its beginning when it is very long.
@@ -46,18 +50,14 @@ pub fn quoted(value: impl AsRef<OsStr>) -> String {
     }
 }
 
-/// Prints a line of `key=value` fields, separated by tabs; values are percent-encoded.
-pub fn line(fields: &[(&str, &str)]) {
+/// A line of `key=value` fields, separated by tabs; values are percent-encoded.
+#[must_use]
+pub fn fields(fields: &[(&str, &str)]) -> String {
     let fields: Vec<String> = fields
         .iter()
         .map(|(key, value)| format!("{key}={}", encode(value.as_bytes())))
         .collect();
-    plain(&fields.join("\t"));
-}
-
-/// Prints a line as it is.
-pub fn plain(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    fields.join("\t")
 }
 
 /// Percent-encodes what is not printable ASCII.

@@ -12,18 +12,33 @@ use caddis_view::error::Context;
 use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use rustix::process::{getrlimit, set_dumpable_behavior, setrlimit, umask};
+use std::sync::OnceLock;
 
 /// The parts of the caller's process state that the command gets.
 #[derive(Debug)]
 pub(crate) struct CallersState {
     pub(crate) umask: Mode,
-    limits: Vec<(Resource, Rlimit)>,
+}
+
+/// The caller's limits that were raised.
+static RAISED: OnceLock<Vec<(Resource, Rlimit)>> = OnceLock::new();
+
+fn raised() -> impl Iterator<Item = (Resource, Rlimit)> {
+    RAISED.get().into_iter().flatten().copied()
+}
+
+/// Puts the limits back under which the caller wants to write.
+pub(crate) fn restore_limits() {
+    for (resource, limit) in raised() {
+        // To lower one is always allowed.
+        let _ = setrlimit(resource, limit);
+    }
 }
 
 impl CallersState {
     /// The limits to give back, that of the stack among them: execve(2) of a setuid program lowers it, and only
     /// the caller knows from what. The hard limit is still the caller's, and nobody gets beyond that.
-    pub(crate) fn limits(&self, stack: Option<u64>) -> Vec<(Resource, Rlimit)> {
+    pub(crate) fn limits(stack: Option<u64>) -> Vec<(Resource, Rlimit)> {
         let maximum = getrlimit(Resource::Stack).maximum;
         let stack = stack
             .filter(|soft| maximum.is_none_or(|hard| *soft <= hard))
@@ -31,7 +46,7 @@ impl CallersState {
                 let current = (soft != u64::MAX).then_some(soft);
                 (Resource::Stack, Rlimit { current, maximum })
             });
-        self.limits.iter().copied().chain(stack).collect()
+        raised().chain(stack).collect()
     }
 }
 
@@ -53,10 +68,8 @@ pub(crate) fn sanitise() -> Result<CallersState, Error> {
     // SIGCHLD ignored would lose a child's status; SIGXFSZ would end us where an error can be told.
     default_actions(&[Signal::CHILD.as_raw()]);
     ignore(Signal::XFSZ.as_raw());
-    Ok(CallersState {
-        umask,
-        limits: raise_limits(),
-    })
+    RAISED.get_or_init(raise_limits);
+    Ok(CallersState { umask })
 }
 
 /// Raises soft limits as far as the hard ones allow, and returns what they were. A hard limit that is

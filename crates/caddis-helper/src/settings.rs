@@ -1,8 +1,9 @@
 //! Settings, a line `KEY=VALUE` each in a file of root's: an environment's (`config` in its directory) and a user's own
 //! (beside their environments, by a name that no environment can have).
 
+use crate::answer::Answer;
 use crate::arguments::Setting;
-use crate::output;
+use crate::output::quoted;
 use caddis_policy::Preferred;
 use caddis_view::Error;
 use caddis_view::error::Context;
@@ -74,12 +75,12 @@ impl Kind {
         let Some(known) = self.keys.iter().find(|known| known.name == key) else {
             let known: Vec<&str> = self.keys.iter().map(|key| key.name).collect();
             let reason = format!("there is no such key; there are {}", known.join(" and "));
-            return Err(Error::refused("set", output::quoted(key), reason));
+            return Err(Error::refused("set", quoted(key), reason));
         };
         if (known.good)(value) {
             return Ok(());
         }
-        let reason = format!("{} is not {}", output::quoted(value), known.allowed);
+        let reason = format!("{} is not {}", quoted(value), known.allowed);
         Err(Error::refused("set", key, reason))
     }
 
@@ -122,24 +123,25 @@ impl Kind {
         Ok(self.parse(&text))
     }
 
-    /// Shows or changes them; the exit status.
+    /// Shows or changes them.
     pub(crate) fn answer(
         &self,
         directory: Option<&OwnedFd>,
         whom: &str,
         setting: &Setting,
-    ) -> Result<u8, Error> {
+    ) -> Result<Answer, Error> {
+        let mut answer = Answer::default();
         let mut settings = self.read(directory, whom)?;
         match setting {
             Setting::ShowAll => {
                 for (key, value) in &settings.0 {
-                    output::plain(&format!("{key}={value}"));
+                    answer.line(format!("{key}={value}"));
                 }
             }
             Setting::Show(key) => match settings.0.get(key) {
-                Some(value) => output::plain(value),
-                None if self.has(key) => return Ok(1),
-                None => return self.check(key, "").map(|()| 1),
+                Some(value) => answer.line(value),
+                None if self.has(key) => return Ok(Answer::status(1)),
+                None => return self.check(key, "").map(|()| Answer::status(1)),
             },
             Setting::Change(key, value) => {
                 self.allow(setting)?;
@@ -153,7 +155,7 @@ impl Kind {
                 self.write(directory, whom, &settings)?;
             }
         }
-        Ok(0)
+        Ok(answer)
     }
 
     /// All or nothing: a full disk or a killed helper leaves the former settings. Of several at the same time the last

@@ -6,6 +6,8 @@
 //! now and what the user made of it. All of it is pure: bytes in, bytes out. The user's files may hold anything.
 
 #![forbid(unsafe_code)]
+// Nothing in here writes to the caller's descriptors: what there is to say is returned.
+#![deny(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod decision;

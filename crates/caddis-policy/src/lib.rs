@@ -14,6 +14,8 @@
 //! | [`Devices`], [`View`], [`Root`], … | the tables of the policy |
 
 #![forbid(unsafe_code)]
+// Nothing in here writes to the caller's descriptors: what there is to say is returned.
+#![deny(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod access;

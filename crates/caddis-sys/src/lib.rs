@@ -4,6 +4,8 @@
 //! `#![forbid(unsafe_code)]`. It decides nothing: no policy, no paths, no messages. Everything here
 //! acts on the calling thread or process and expects a program with one thread, which the helper is.
 
+#![deny(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
+
 mod close_range;
 mod credentials;
 mod execve;

@@ -130,6 +130,21 @@ fn without_number(text: &str) -> String {
         .to_owned()
 }
 
+/// Names of the user's may hold control characters, which must not reach an administrator's terminal.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|one| {
+            let escaped: Box<dyn Iterator<Item = char>> = if one.is_control() {
+                Box::new(one.escape_default())
+            } else {
+                Box::new(std::iter::once(one))
+            };
+            escaped
+        })
+        .collect()
+}
+
 /// A file's name as the object of an error.
 #[must_use]
 pub fn shown(name: &CStr) -> String {

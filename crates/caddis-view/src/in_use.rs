@@ -82,9 +82,7 @@ impl Runtime {
 
     /// Gives process 1 the time to decide; the lock is given back meanwhile, so that there may be another instance then.
     pub fn wait_for_verdict(&self, instance: &Instance) -> Result<()> {
-        self.unlock()?;
-        wait_for_end(&instance.pidfd, Some(PAUSE))?;
-        self.lock_again()
+        self.without_lock(|| wait_for_end(&instance.pidfd, Some(PAUSE)).map(drop))
     }
 }
 

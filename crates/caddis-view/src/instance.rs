@@ -7,7 +7,7 @@ use crate::error::{Context, Error, Result};
 use crate::owner::OWNER;
 use crate::process::Stat;
 use crate::record::{ENDS, RUNS, Record};
-use crate::store::{root_directory, top_directory};
+use crate::store::{entries, root_directory, top_directory};
 use crate::visits;
 use caddis_policy::EnvName;
 use rustix::fs::{
@@ -16,6 +16,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -32,11 +33,27 @@ const DEALING: &str = "refreshed.now";
 pub const REMOVED: Errno = Errno::STALE;
 
 /// The run-time directory of an environment, locked: nobody else starts, joins or ends its instance.
+///
+/// It is there for as long as an instance runs, or a try waits for a word: whoever releases the lock and finds neither
+/// removes the directory. What an instance leaves that ends by itself, [`Runtime::sweep`] removes.
 #[derive(Debug)]
 pub struct Runtime {
     pub(crate) directory: OwnedFd,
-    lock: OwnedFd,
+    /// `None`: nobody holds it here.
+    lock: Option<OwnedFd>,
+    /// The lock is held; not while its holder waits.
+    held: Cell<bool>,
     pub(crate) name: String,
+    uid: u32,
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        // What cannot be looked at or removed now is swept later.
+        if self.held.get() && self.is_needed().is_ok_and(|needed| !needed) {
+            let _ = self.remove_all();
+        }
+    }
 }
 
 /// Process 1 of a running instance.
@@ -76,23 +93,95 @@ impl Runtime {
             lock_within_reason(&lock, name.as_str())?;
             let stat = fstat(&lock).doing("stat", || "the lock")?;
             if stat.st_nlink > 0 {
-                return Ok(Runtime {
-                    directory,
-                    lock,
-                    name: name.to_string(),
-                });
+                return Ok(Runtime::new(directory, Some(lock), uid, name));
             }
         }
     }
 
-    /// Lets others go on.
-    pub fn unlock(&self) -> Result<()> {
-        flock(&self.lock, FlockOperation::Unlock).doing("unlock", || &self.name)
+    /// `lock`: it is held.
+    fn new(directory: OwnedFd, lock: Option<OwnedFd>, uid: u32, name: &EnvName) -> Runtime {
+        Runtime {
+            directory,
+            held: Cell::new(lock.is_some()),
+            lock,
+            name: name.to_string(),
+            uid,
+        }
     }
 
-    /// Only the lock, without the directory.
-    pub(crate) fn into_lock(self) -> OwnedFd {
-        self.lock
+    fn lock_file(&self) -> Result<&OwnedFd> {
+        let none = || Error::refused("lock the environment", &self.name, "it was only looked at");
+        self.lock.as_ref().ok_or_else(none)
+    }
+
+    /// Lets others go on.
+    fn unlock(&self) -> Result<()> {
+        self.held.set(false);
+        flock(self.lock_file()?, FlockOperation::Unlock).doing("unlock", || &self.name)
+    }
+
+    /// Releases the lock of an environment that runs.
+    pub fn leave_running(mut self) {
+        self.held.set(false);
+        self.lock = None;
+    }
+
+    /// Another descriptor of the lock: it is held until both are closed.
+    pub(crate) fn duplicate_lock(&self) -> Result<OwnedFd> {
+        rustix::io::fcntl_dupfd_cloexec(self.lock_file()?, 3).doing("dup", || "the lock")
+    }
+
+    /// Removes what ended instances of user `uid` have left in `run`: process 1 has not the right to.
+    pub fn sweep(run: &Path, uid: u32) -> Result<()> {
+        let listed = root_directory(top_directory(run)?, &uid.to_string(), false).and_then(entries);
+        let names = match listed {
+            Err(error) if error.errno == Some(Errno::NOENT) => return Ok(()),
+            other => other?,
+        };
+        let names = names.iter().map(|name| EnvName::parse(name.as_bytes()));
+        for name in names.filter_map(std::result::Result::ok) {
+            Runtime::sweep_one(run, uid, &name)?;
+        }
+        Ok(())
+    }
+
+    /// The same for one environment.
+    pub fn sweep_one(run: &Path, uid: u32, name: &EnvName) -> Result<()> {
+        let Some(found) = Runtime::look(run, uid, name)? else {
+            return Ok(());
+        };
+        if found.is_needed()? {
+            return Ok(());
+        }
+        // Somebody who holds the lock starts an instance, or sees to it.
+        let Some(lock) = open_lock(&found.directory)? else {
+            return Ok(());
+        };
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => return Ok(()),
+            other => other.doing("lock", || name)?,
+        }
+        if fstat(&lock).doing("stat", || "the lock")?.st_nlink > 0 {
+            let directory = rustix::io::fcntl_dupfd_cloexec(&found.directory, 3);
+            let directory = directory.doing("dup", || name)?;
+            drop(Runtime::new(directory, Some(lock), uid, name));
+        }
+        Ok(())
+    }
+
+    /// Whether an instance lives, or ends, or somebody lives whose word a try waits for.
+    fn is_needed(&self) -> Result<bool> {
+        let lives = match self.record()? {
+            Some(record) => record.process_1()?.is_some(),
+            None => false,
+        };
+        Ok(lives || self.owner()?.is_some())
+    }
+
+    /// The run-time directory, without its lock.
+    fn look(run: &Path, uid: u32, name: &EnvName) -> Result<Option<Runtime>> {
+        let directory = directory(run, uid, name)?;
+        Ok(directory.map(|directory| Runtime::new(directory, None, uid, name)))
     }
 
     /// A second, independent handle on the lock, for process 1.
@@ -134,15 +223,26 @@ impl Runtime {
     /// Waits for the end of an instance whose process 1 is ending or was killed; the lock is given back
     /// meanwhile.
     pub fn wait_until_gone(&self, instance: &Instance) -> Result<()> {
+        self.without_lock(|| wait_until_gone(instance))
+    }
+
+    /// Waits for something; others may have the lock meanwhile.
+    pub(crate) fn without_lock(&self, wait: impl FnOnce() -> Result<()>) -> Result<()> {
         self.unlock()?;
-        wait_until_gone(instance)?;
+        wait()?;
         self.lock_again()
     }
 
     /// Takes the lock back after a wait without it.
-    pub(crate) fn lock_again(&self) -> Result<()> {
-        lock_within_reason(&self.lock, &self.name)?;
-        if fstat(&self.lock).doing("stat", || "the lock")?.st_nlink > 0 {
+    ///
+    /// # Errors
+    /// [`REMOVED`] among others: the environment was removed meanwhile, or its run-time directory was swept. Lock it
+    /// again and look.
+    fn lock_again(&self) -> Result<()> {
+        let lock = self.lock_file()?;
+        lock_within_reason(lock, &self.name)?;
+        if fstat(lock).doing("stat", || "the lock")?.st_nlink > 0 {
+            self.held.set(true);
             return Ok(());
         }
         let object = format!("the environment \"{}\"", self.name);
@@ -157,21 +257,17 @@ impl Runtime {
             return Ok(());
         };
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        openat(&directory, REFRESHED, flags, Mode::RUSR | Mode::WUSR)
-            .map(drop)
-            .doing("create", || REFRESHED)
+        match openat(&directory, REFRESHED, flags, Mode::RUSR | Mode::WUSR) {
+            // It has ended, and somebody has just removed what it left.
+            Ok(_) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(errno).doing("create", || REFRESHED),
+        }
     }
 
     /// The instance that runs now, without a lock: good enough to be shown.
     pub fn peek(run: &Path, uid: u32, name: &EnvName) -> Result<Option<Instance>> {
-        let Some(directory) = directory(run, uid, name)? else {
+        let Some(runtime) = Runtime::look(run, uid, name)? else {
             return Ok(None);
-        };
-        let lock = rustix::io::fcntl_dupfd_cloexec(&directory, 3).doing("dup", || name)?;
-        let runtime = Runtime {
-            directory,
-            lock,
-            name: name.to_string(),
         };
         let Some(record) = runtime.record()? else {
             return Ok(None);
@@ -265,20 +361,22 @@ impl Runtime {
         self.lock_again()
     }
 
-    /// Removes the run-time directory of an environment that is removed. The lock is held on a file
-    /// without a name from here on, which tells those who wait for it to look again.
-    pub fn remove(self) -> Result<()> {
+    /// Removes the directory. The lock is held on a file without a name from here on, which tells those who wait for it
+    /// to look again. It goes last: whoever makes another one in the directory has begun to use that.
+    fn remove_all(&self) -> Result<()> {
+        // Opened before there is no way up any more.
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let user = openat(&self.directory, "..", flags, Mode::empty());
+        let user = user.doing("open", || "the run-time directory")?;
         for name in [RECORD, SESSIONS, OWNER, REFRESHED, DEALING, LOCK] {
             match unlinkat(&self.directory, name, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(errno).doing("remove", || name),
             }
         }
-        let _ = unlinkat(
-            &self.directory,
-            format!("../{}", self.name),
-            AtFlags::REMOVEDIR,
-        );
+        // Each is there still if somebody has just begun to use it.
+        let _ = unlinkat(&user, &self.name, AtFlags::REMOVEDIR);
+        let _ = unlinkat(&user, format!("../{}", self.uid), AtFlags::REMOVEDIR);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@
 
 use crate::credentials::stay_closed;
 use crate::ending::wait_for_end;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Result, printable, words, write_all};
 use crate::identity::Identity;
 use crate::init::capabilities;
 use crate::start::view_stands;
@@ -48,6 +48,8 @@ pub struct Command {
     pub directory: Option<PathBuf>,
     /// The home directory.
     pub home: PathBuf,
+    /// What to tell the caller before it runs.
+    pub warnings: Vec<String>,
     /// The caller's file mode creation mask.
     pub umask: Mode,
     /// The caller's limits that the helper had changed.
@@ -137,7 +139,11 @@ pub(crate) fn become_command(
     if wait_for_end(way.outer, Some(Duration::ZERO))? {
         std::process::exit(125);
     }
-    go_to(command)?;
+    let elsewhere = go_to(command)?;
+    // A caller who does not read keeps only themselves waiting: their signals reach this process from here on.
+    set_mask(command.mask).doing("restore", || "the caller's signal mask")?;
+    let said = command.warnings.iter().chain(&elsewhere);
+    said.for_each(|text| warn(text));
     give_back(command)?;
     Err(execute(command))
 }
@@ -152,6 +158,7 @@ fn give_back(command: &Command) -> Result<()> {
     set_mask(command.mask).doing("restore", || "the caller's signal mask")
 }
 
+#[expect(clippy::disallowed_methods, reason = "nothing is written")]
 fn take_terminal() -> Result<()> {
     setsid().doing("setsid", || "the command")?;
     let terminals = [
@@ -216,11 +223,22 @@ fn policy_set(root: &Root) -> CapabilitySet {
     CapabilitySet::from_bits_retain(bits.fold(0, |all, one| all | one))
 }
 
-/// Goes where the caller was, if that exists inside.
-fn go_to(command: &Command) -> Result<()> {
+/// Writes to the caller's standard error, as the user or as container root: this process has become the one that the
+/// command will be.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it has no rights but the command's"
+)]
+fn warn(text: &str) {
+    let text = format!("caddis: {}\n", printable(text));
+    let _ = write_all(rustix::stdio::stderr(), text.as_bytes());
+}
+
+/// Goes where the caller was, if that exists inside; else returns what there is to say.
+fn go_to(command: &Command) -> Result<Option<String>> {
     let wanted = command.directory.as_deref().unwrap_or(&command.home);
     let Err(errno) = chdir(wanted) else {
-        return Ok(());
+        return Ok(None);
     };
     let instead = if chdir(&command.home).is_ok() {
         command.home.as_path()
@@ -228,14 +246,12 @@ fn go_to(command: &Command) -> Result<()> {
         chdir("/").doing("chdir", || "/")?;
         Path::new("/")
     };
-    let message = format!(
-        "caddis: cannot go to {} inside the environment: {}; starting in {}\n",
+    Ok(Some(format!(
+        "cannot go to {} inside the environment: {}; starting in {}",
         wanted.display(),
-        crate::error::words(errno),
+        words(errno),
         instead.display()
-    );
-    let _ = rustix::io::write(rustix::stdio::stderr(), message.as_bytes());
-    Ok(())
+    )))
 }
 
 /// What EAGAIN means for execve(2).

@@ -58,6 +58,11 @@ impl Runtime {
             .doing("write", || "the note of who tries")
     }
 
+    /// No word is waited for any more.
+    pub fn forget_owner(&self) {
+        self.clear(OWNER);
+    }
+
     /// Whose word is waited for; `None`: nobody's who still lives.
     pub fn owner(&self) -> Result<Option<Owner>> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;

@@ -109,7 +109,10 @@ pub fn instances(run: &Path) -> Result<Vec<(u32, EnvName)>> {
             Err(error) if error.errno == Some(Errno::NOENT) => continue,
             other => other?,
         };
-        let names = entries(&directory)?;
+        let names = match entries(&directory) {
+            Err(error) if error.errno == Some(Errno::NOENT) => continue,
+            other => other?,
+        };
         let names = names
             .iter()
             .filter_map(|name| EnvName::parse(name.as_bytes()).ok());

@@ -72,15 +72,17 @@ impl Start<'_> {
         let (answer, answers) = pipe()?;
         let (go, goes) = pipe()?;
         let packages = self.packages.take();
+        let lock = runtime.duplicate_lock()?;
         match fork(Namespaces::PidAndMount).doing("start", || "process 1 of the environment")? {
             Forked::Child => {
                 let due = packages.is_some();
                 drop((answer, go, session, giver, packages));
+                runtime.leave_running();
                 let mut waiting = Some(Waiting {
                     answers,
                     // Else the caller says it.
                     goes: (!due).then_some(goes),
-                    lock: runtime.into_lock(),
+                    lock,
                 });
                 let lived = block_all()
                     .doing("block", || "signals")
@@ -93,6 +95,7 @@ impl Start<'_> {
                 std::process::exit(i32::from(lived.is_err()));
             }
             Forked::Parent(pid, pidfd) => {
+                drop(lock);
                 match userns::create(self.identity) {
                     Ok(namespace) => giver.give(&namespace),
                     Err(error) => {
@@ -161,8 +164,8 @@ impl Building {
     /// Waits until the view stands, then lets others in, and the command once its packages are in step.
     pub(crate) fn wait(self, instance: &Instance) -> Result<()> {
         let answer = read_all(&self.answer)?;
-        drop(self.runtime);
         if answer == READY {
+            self.runtime.leave_running();
             if let Some((due, goes)) = self.packages {
                 // A session that fails would be worse than packages that are missing; it is tried again.
                 let _ = packages::merge(&due, instance);

@@ -1,7 +1,7 @@
 //! The file systems that are watched, and where on the host a directory of theirs is.
 
 use super::places::Places;
-use caddis_helper::output;
+use crate::say;
 use caddis_policy::Policy;
 use caddis_sys::fanotify::{self, Directory};
 use caddis_sys::open_by_handle_at;
@@ -86,7 +86,7 @@ impl FileSystems {
                 Err(Errno::NOENT | Errno::NOTDIR) => {}
                 Err(errno) => {
                     if self.refused.insert(at.clone()) {
-                        output::error(&refusal(&at, errno));
+                        say::error(&refusal(&at, errno));
                     }
                 }
             }

@@ -13,8 +13,8 @@ mod ready;
 mod wait;
 mod watcher;
 
+use crate::say;
 use caddis_helper::host;
-use caddis_helper::output;
 use caddis_sys::{Caught, block_all, signalfd};
 use caddis_view::Result;
 use caddis_view::error::Context;
@@ -31,7 +31,7 @@ pub(crate) fn run(verbose: bool) -> Result<u8> {
     let signals = signalfd().doing("signalfd", || "for the watcher")?;
     let sources = Sources::open(&signals)?;
     let mut watcher = Watcher::new(host::policy()?, verbose)?;
-    output::warn(&format!("watching {}", watcher.places()));
+    say::warn(&format!("watching {}", watcher.places()));
     // What happened before is made up for.
     watcher.catch_up();
     ready::tell();
@@ -63,13 +63,13 @@ fn go_on(signals: &OwnedFd, watcher: &mut Watcher) -> Result<bool> {
             match host::policy() {
                 Ok(policy) => {
                     watcher.use_policy(policy);
-                    output::warn(&format!(
+                    say::warn(&format!(
                         "read the policy again; watching {}",
                         watcher.places()
                     ));
                 }
                 // The one that was in order stays.
-                Err(error) => output::error(&error),
+                Err(error) => say::error(&error),
             }
         }
         if is(Signal::TSTP) {

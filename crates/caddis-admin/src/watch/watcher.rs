@@ -4,8 +4,9 @@ use super::budget::Budget;
 use super::filesystems::FileSystems;
 use super::gather::Gathered;
 use super::places::Places;
+use crate::say;
 use crate::{packages, refresh};
-use caddis_helper::output;
+use caddis_helper::output::printable;
 use caddis_policy::{EnvName, Policy};
 use caddis_view::Result;
 use caddis_view::veil::{self, Look};
@@ -124,7 +125,7 @@ impl Watcher {
         let new = self.filesystems.update(&self.policy, &self.places);
         self.mounts.spent(start);
         new.unwrap_or_else(|error| {
-            output::error(&error);
+            say::error(&error);
             Vec::new()
         })
     }
@@ -144,7 +145,7 @@ impl Watcher {
         match Gathered::read(&mut self.filesystems, &self.places) {
             Ok(gathered) if gathered.is_empty() => {}
             Ok(gathered) => self.refresh(gathered),
-            Err(error) => output::error(&error),
+            Err(error) => say::error(&error),
         }
         self.events.spent(start);
     }
@@ -165,7 +166,7 @@ impl Watcher {
     /// Instances first: somebody may be waiting.
     fn refresh(&mut self, gathered: Gathered) {
         if gathered.overflow {
-            output::warn("more names changed than the kernel's queue holds; refreshing everything");
+            say::warn("more names changed than the kernel's queue holds; refreshing everything");
         }
         self.instances(&gathered.describe());
         self.unsure |= gathered.incomplete;
@@ -178,17 +179,17 @@ impl Watcher {
                 let unfinished = done.about_unfinished();
                 // Said once.
                 let new = unfinished.iter().filter(|_| self.pending.is_none());
-                done.errors.iter().chain(new).for_each(output::error);
+                done.errors.iter().chain(new).for_each(say::error);
                 self.pending = unfinished.is_some().then(|| Instant::now() + AGAIN);
                 if !done.due.is_empty() && !self.merge(done.due) {
                     self.pending.get_or_insert(Instant::now() + MERGE_AGAIN);
                 }
                 if self.verbose {
-                    let reason = output::printable(reason);
-                    output::plain(&format!("refreshed {} for {reason}", done.refreshed));
+                    let reason = printable(reason);
+                    say::plain(&format!("refreshed {} for {reason}", done.refreshed));
                 }
             }
-            Err(error) => output::error(&error),
+            Err(error) => say::error(&error),
         }
     }
 
@@ -208,7 +209,7 @@ impl Watcher {
             };
             let start = Instant::now();
             if let Err(error) = packages::all(&policy, &due) {
-                output::error(&error);
+                say::error(&error);
             }
             budget.spent(start);
         });
@@ -218,10 +219,10 @@ impl Watcher {
     fn veil(&mut self, look: &Look) {
         match veil::refresh(&self.policy, look) {
             Ok(veil) if veil.built && self.verbose => {
-                output::plain(&format!("built veil {}", veil.generation));
+                say::plain(&format!("built veil {}", veil.generation));
             }
             Ok(_) => {}
-            Err(error) => output::error(&error),
+            Err(error) => say::error(&error),
         }
     }
 }

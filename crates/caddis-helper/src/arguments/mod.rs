@@ -6,6 +6,6 @@ mod parse;
 mod request;
 mod value;
 
-pub use parse::parse;
+pub use parse::{Form, VERBS, parse};
 pub use request::{Diff, Request, Revert, Role, Session, Setting, Target, Verb, Word};
 pub use value::ArgumentError;

@@ -7,6 +7,7 @@ use super::value::{
 use crate::output::quoted;
 use caddis_policy::EnvName;
 use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -40,40 +41,73 @@ struct Parts {
     command: Vec<OsString>,
 }
 
+/// What may follow a verb; `--for` and `--name` may follow each.
+#[derive(Debug)]
+pub struct Form {
+    /// The verb.
+    pub verb: &'static str,
+    /// Its own options.
+    pub options: &'static [&'static str],
+    /// How many operands there may be.
+    pub operands: RangeInclusive<usize>,
+}
+
+const fn form(
+    verb: &'static str,
+    options: &'static [&'static str],
+    operands: RangeInclusive<usize>,
+) -> Form {
+    Form {
+        verb,
+        options,
+        operands,
+    }
+}
+
+/// All verbs.
+pub const VERBS: [Form; 12] = [
+    form(
+        "session",
+        &[
+            "--env",
+            "--as",
+            "--home",
+            "--shell",
+            "--cwd",
+            "--ctty",
+            "--stack",
+            "--dry-run",
+            "--try",
+            "--login",
+            "--files",
+        ],
+        0..=0,
+    ),
+    form("new", &["--from"], 1..=1),
+    form("remove", &["--force"], 1..=usize::MAX),
+    form("list", &["--all"], 0..=0),
+    form("ps", &["--all"], 0..=1),
+    form("stop", &["--every", "--all"], 0..=1),
+    form("config", &["--own", "--which"], 0..=2),
+    form("diff", &["--env", "--content", "--try"], 0..=0),
+    form("try", &["--check", "--keep", "--discard"], 1..=1),
+    form("packages", &["--status"], 1..=1),
+    form("check", &[], 0..=0),
+    form(
+        "revert",
+        &["--env", "--dry-run", "--every", "--most"],
+        0..=0,
+    ),
+];
+
 /// Takes the command line (without the program's name) apart.
 pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
     let mut arguments = arguments.into_iter();
     let verb = text(arguments.next().ok_or_else(|| wrong("no verb is given"))?)?;
-    let (allowed, operands): (&[&str], _) = match verb.as_str() {
-        "session" => (
-            &[
-                "--env",
-                "--as",
-                "--home",
-                "--shell",
-                "--cwd",
-                "--ctty",
-                "--stack",
-                "--dry-run",
-                "--try",
-                "--login",
-                "--files",
-            ],
-            0..=0,
-        ),
-        "new" => (&["--from"], 1..=1),
-        "remove" => (&["--force"], 1..=usize::MAX),
-        "list" => (&["--all"], 0..=0),
-        "ps" => (&["--all"], 0..=1),
-        "stop" => (&["--every", "--all"], 0..=1),
-        "config" => (&["--own", "--which"], 0..=2),
-        "diff" => (&["--env", "--content", "--try"], 0..=0),
-        "try" => (&["--check", "--keep", "--discard"], 1..=1),
-        "packages" => (&["--status"], 1..=1),
-        "check" => (&[], 0..=0),
-        "revert" => (&["--env", "--dry-run", "--every", "--most"], 0..=0),
-        other => return Err(wrong(format!("there is no verb {}", quoted(other)))),
-    };
+    let form = VERBS.iter().find(|form| form.verb == verb);
+    let Form {
+        options, operands, ..
+    } = form.ok_or_else(|| wrong(format!("there is no verb {}", quoted(&verb))))?;
     let mut parts = Parts::default();
     while let Some(argument) = arguments.next() {
         if argument == "--" && ["session", "diff", "revert"].contains(&verb.as_str()) {
@@ -85,7 +119,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Request, ArgumentError> {
             continue;
         }
         let option = text(argument)?;
-        if !allowed.contains(&option.as_str()) && option != "--for" && option != "--name" {
+        if !options.contains(&option.as_str()) && option != "--for" && option != "--name" {
             return Err(wrong(format!("{verb} has no option {}", quoted(option))));
         }
         parts.option(&option, &mut arguments)?;

@@ -1,14 +1,17 @@
 //! `check`: the part of `caddis doctor` that only root can see.
 
+use crate::answer::Answer;
 use crate::caller::Whom;
 use crate::host::RUN;
-use crate::output;
+use crate::output::fields;
 use caddis_policy::Policy;
 use caddis_view::store::{Environments, top_directory};
 use caddis_view::{Error, veil};
 use std::path::Path;
 
-pub(crate) fn run(policy: &Policy, whom: &Whom) -> Result<u8, Error> {
+pub(crate) fn run(policy: &Policy, whom: &Whom) -> Result<Answer, Error> {
+    let mut answer = Answer::default();
+    let mut tell = |topic: &str, found: Result<String, Error>| tell(&mut answer, topic, found);
     let state = &policy.storage.state;
     tell(
         "state directory",
@@ -21,7 +24,7 @@ pub(crate) fn run(policy: &Policy, whom: &Whom) -> Result<u8, Error> {
     tell("veil", veil::newest(state).map(|_| "built".to_owned()));
     if whom.is_root() {
         // About the host alone: root has no environments.
-        return Ok(0);
+        return Ok(answer);
     }
     match whom.identity(policy) {
         Ok(identity) => {
@@ -42,22 +45,18 @@ pub(crate) fn run(policy: &Policy, whom: &Whom) -> Result<u8, Error> {
         }
         Err(error) => tell("id range", Err(error)),
     }
-    Ok(0)
+    Ok(answer)
 }
 
-fn tell(topic: &str, found: Result<String, Error>) {
-    match found {
-        Ok(text) => output::line(&[
-            ("level", "ok"),
-            ("topic", topic),
-            ("text", &text),
-            ("hint", ""),
-        ]),
-        Err(error) => output::line(&[
-            ("level", "fail"),
-            ("topic", topic),
-            ("text", &error.to_string()),
-            ("hint", error.hint.as_deref().unwrap_or_default()),
-        ]),
-    }
+fn tell(answer: &mut Answer, topic: &str, found: Result<String, Error>) {
+    let (level, text, hint) = match found {
+        Ok(text) => ("ok", text, None),
+        Err(error) => ("fail", error.to_string(), error.hint),
+    };
+    answer.line(fields(&[
+        ("level", level),
+        ("topic", topic),
+        ("text", &text),
+        ("hint", hint.as_deref().unwrap_or_default()),
+    ]));
 }

@@ -1,8 +1,8 @@
 //! `config`: the settings of an environment, and the user's own.
 
+use crate::answer::Answer;
 use crate::arguments::Setting;
 use crate::caller::Whom;
-use crate::output;
 use crate::preferred::{By, environment};
 use crate::settings::{OF_ENVIRONMENT, OF_USER, Settings};
 use caddis_policy::{EnvName, Policy};
@@ -24,7 +24,7 @@ pub(crate) fn run(
     whom: &Whom,
     name: &EnvName,
     setting: &Setting,
-) -> Result<u8, Error> {
+) -> Result<Answer, Error> {
     let uid = whom.uid(policy)?;
     let environments =
         Environments::of(&policy.storage.state, uid, false)?.ok_or_else(|| missing(name))?;
@@ -33,7 +33,7 @@ pub(crate) fn run(
 }
 
 /// Shows or changes the user's own.
-pub(crate) fn own(policy: &Policy, whom: &Whom, setting: &Setting) -> Result<u8, Error> {
+pub(crate) fn own(policy: &Policy, whom: &Whom, setting: &Setting) -> Result<Answer, Error> {
     let uid = whom.uid(policy)?;
     OF_USER.allow(setting)?;
     let create = matches!(setting, Setting::Change(..));
@@ -43,9 +43,10 @@ pub(crate) fn own(policy: &Policy, whom: &Whom, setting: &Setting) -> Result<u8,
 }
 
 /// Tells which environment is meant where none is named.
-pub(crate) fn which(policy: &Policy, whom: &Whom) -> Result<u8, Error> {
+pub(crate) fn which(policy: &Policy, whom: &Whom) -> Result<Answer, Error> {
     let environments = Environments::of(&policy.storage.state, whom.uid(policy)?, false)?;
     let name = environment(policy, environments.as_ref(), None, By::Command)?;
-    output::plain(name.as_str());
-    Ok(0)
+    let mut answer = Answer::default();
+    answer.line(name.as_str());
+    Ok(answer)
 }

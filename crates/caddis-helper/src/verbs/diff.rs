@@ -1,6 +1,7 @@
 //! `diff`: what was changed in an environment, a line each; with `--content`, each followed by what is in the file
 //! below and in the environment, as many bytes as the line says.
 
+use crate::answer::{Answer, Stream, Writer};
 use crate::arguments::Diff;
 use crate::caller::{Whom, real_uid};
 use crate::host::RUN;
@@ -10,20 +11,24 @@ use crate::preferred::{By, environment};
 use caddis_changes::content::{Content, read};
 use caddis_changes::{Change, Entry, Name, Selection, Stop, walk};
 use caddis_policy::Policy;
-use caddis_view::below::{layers, only_read};
+use caddis_sys::{Forked, Namespaces, fork};
+use caddis_view::below::{Below, layers, only_read};
+use caddis_view::error::{Context, write_all};
 use caddis_view::store::{Environments, missing};
 use caddis_view::trial::no_trial;
 use caddis_view::{Error, Identity, Start};
 use rustix::fs::FileType;
+use rustix::pipe::{PipeFlags, pipe_with};
 use std::fmt::Write as _;
-use std::io::{BufWriter, Stdout, Write as _};
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Files larger than this are not sent; nobody reads a patch of that size.
 const MOST: usize = 8 << 20;
 
-pub(crate) fn run(policy: &Policy, whom: &Whom, diff: &Diff) -> Result<u8, Error> {
+pub(crate) fn run(policy: &Policy, whom: &Whom, diff: &Diff) -> Result<Answer, Error> {
     let caller = real_uid();
     let identity = whom.identity(policy)?;
     let environments = Environments::of(&policy.storage.state, identity.uid, false)?;
@@ -47,37 +52,70 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, diff: &Diff) -> Result<u8, Error
         login: false,
         packages: None,
     })?;
-    let covered = [below.covered, renewed].concat();
-    only_read(&identity, caller)?;
+    let covered = [below.covered.clone(), renewed].concat();
+    let pipe = || pipe_with(PipeFlags::CLOEXEC).doing("pipe", || "to the reader of the changes");
+    let ((from, output), (errors, error)) = (pipe()?, pipe()?);
+    let reader = match fork(Namespaces::Same).doing("start", || "the reader of the changes")? {
+        Forked::Child => {
+            drop((from, errors));
+            let output = BufWriter::with_capacity(1 << 16, File::from(output));
+            let read = only_read(&identity, caller)
+                .map_err(Stop::Failed)
+                .and_then(|()| read_all(&identity, &below, &covered, diff, output));
+            if let Err(Stop::Failed(failure)) = &read {
+                let _ = write_all(error, &failure.to_bytes());
+            }
+            std::process::exit(i32::from(read.is_err()));
+        }
+        Forked::Parent(_, reader) => reader,
+    };
+    let mut answer = Answer::default();
+    answer.stream(Stream {
+        from,
+        object: "the changes",
+        most: u64::MAX,
+        writer: Some(Writer {
+            process: reader,
+            errors,
+        }),
+    });
+    Ok(answer)
+}
+
+/// Reads the changes, with rights over files that the caller has not. So it writes to a pipe, whose other end is with
+/// the caller's own process. It ends when nobody reads that any more.
+fn read_all(
+    identity: &Identity,
+    below: &Below,
+    covered: &[PathBuf],
+    diff: &Diff,
+    output: BufWriter<File>,
+) -> Result<(), Stop> {
     let selection = Selection::of(&diff.paths);
     let mut report = Report {
-        identity: &identity,
+        identity,
         content: diff.content,
         line: String::new(),
-        output: BufWriter::with_capacity(1 << 16, std::io::stdout()),
+        output,
     };
     for layer in &below.layers {
-        match walk(layer, &covered, &selection, &mut |change| {
+        let done = walk(layer, covered, &selection, &mut |change| {
             report.tell(change)
-        }) {
-            Ok(()) => {}
-            // The reader has gone: there is nobody to tell that either.
-            Err(Stop::Enough) => return Ok(crate::FAILED),
-            Err(Stop::Failed(error)) => {
-                let _ = report.output.flush();
-                return Err(error);
-            }
+        });
+        if let Err(Stop::Failed(error)) = done {
+            let _ = report.output.flush();
+            return Err(Stop::Failed(error));
         }
+        done?;
     }
-    let flushed = report.output.flush();
-    Ok(if flushed.is_ok() { 0 } else { crate::FAILED })
+    report.output.flush().map_err(|_| Stop::Enough)
 }
 
 struct Report<'a> {
     identity: &'a Identity,
     content: bool,
     line: String,
-    output: BufWriter<Stdout>,
+    output: BufWriter<File>,
 }
 
 impl Report<'_> {

@@ -1,8 +1,9 @@
 //! `list`: the environments of a user, a line each.
 
+use crate::answer::Answer;
 use crate::caller::Whom;
 use crate::host::RUN;
-use crate::output;
+use crate::output::fields;
 use crate::processes::{self, Process};
 use caddis_policy::{EnvName, Policy};
 use caddis_view::store::Environments;
@@ -10,28 +11,27 @@ use caddis_view::{Error, Runtime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-pub(crate) fn run(policy: &Policy, whom: &Whom) -> Result<u8, Error> {
+pub(crate) fn run(policy: &Policy, whom: &Whom) -> Result<Answer, Error> {
     let uids = whom.uids(policy)?;
     let all = processes::all();
-    let mut status = 0;
-    let mut tell = |error: &Error| {
-        output::error(error);
-        status = crate::FAILED;
-    };
+    let mut answer = Answer::default();
     for uid in uids {
         // One that cannot be measured, or that is removed at this moment, does not hide the others.
-        let listed = of_user(policy, uid, &mut |environments, name| {
-            if let Err(error) = one(environments, uid, name, &all)
-                && !matches!(environments.open(name), Ok(None))
-            {
-                tell(&error);
-            }
+        let listed = of_user(policy, uid, &mut |environments, name| match one(
+            environments,
+            uid,
+            name,
+            &all,
+        ) {
+            Ok(fields) => answer.line(fields),
+            Err(_) if matches!(environments.open(name), Ok(None)) => {}
+            Err(error) => answer.error(error),
         });
         if let Err(error) = listed {
-            tell(&error);
+            answer.error(error);
         }
     }
-    Ok(status)
+    Ok(answer)
 }
 
 /// Does something with each environment of a user.
@@ -48,12 +48,13 @@ fn of_user(
     Ok(())
 }
 
+/// The line of one of them.
 fn one(
     environments: &Environments,
     uid: u32,
     name: &EnvName,
     all: &BTreeMap<i32, Process>,
-) -> Result<(), Error> {
+) -> Result<String, Error> {
     let instance = Runtime::peek(Path::new(RUN), uid, name)?;
     let members = instance
         .as_ref()
@@ -67,13 +68,12 @@ fn one(
     let members = members.unwrap_or_default().into_iter();
     let sessions: BTreeSet<i32> = members.filter_map(|(_, session)| session).collect();
     let usage = environments.usage(name)?;
-    output::line(&[
+    Ok(fields(&[
         ("uid", &uid.to_string()),
         ("name", name.as_str()),
         ("state", state),
         ("sessions", &sessions.len().to_string()),
         ("bytes", &usage.bytes.to_string()),
         ("used", &usage.used.to_string()),
-    ]);
-    Ok(())
+    ]))
 }

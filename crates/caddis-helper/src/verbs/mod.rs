@@ -1,4 +1,4 @@
-//! A file per verb.
+//! A file per verb, and what they share.
 
 pub(crate) mod check;
 pub(crate) mod config;
@@ -12,3 +12,21 @@ pub(crate) mod revert;
 pub(crate) mod session;
 pub(crate) mod stop;
 pub(crate) mod trial;
+
+use crate::host::RUN;
+use caddis_policy::EnvName;
+use caddis_view::instance::REMOVED;
+use caddis_view::{Result, Runtime};
+use std::path::Path;
+
+/// Does something with an environment under its lock; again, if it was removed, or what an ended instance of it had left,
+/// while the lock was waited for in between.
+fn locked<T>(uid: u32, name: &EnvName, mut action: impl FnMut(&Runtime) -> Result<T>) -> Result<T> {
+    loop {
+        let runtime = Runtime::lock(Path::new(RUN), uid, name)?;
+        match action(&runtime) {
+            Err(error) if error.errno == Some(REMOVED) => {}
+            other => return other,
+        }
+    }
+}

@@ -1,36 +1,38 @@
 //! `new`: makes an environment, or a copy of one.
 
+use super::locked;
+use super::stop::end_idle;
+use super::trial::finish;
+use crate::answer::Answer;
 use crate::caller::Whom;
-use crate::host::RUN;
 use caddis_policy::{EnvName, Policy};
+use caddis_view::Error;
 use caddis_view::store::{Environments, missing};
-use caddis_view::{Error, Runtime};
 use rustix::io::Errno;
-use std::path::Path;
 
 pub(crate) fn run(
     policy: &Policy,
     whom: &Whom,
     name: &EnvName,
     from: Option<&EnvName>,
-) -> Result<u8, Error> {
+) -> Result<Answer, Error> {
     let identity = whom.identity(policy)?;
     let environments = Environments::of(&policy.storage.state, identity.uid, true)?
         .ok_or_else(|| Error::kernel("open", "the environments of the user", Errno::NOENT))?;
     environments.remove_leftovers()?;
     if let Some(from) = from {
-        if environments.open(from)?.is_none() {
-            return Err(missing(from));
-        }
+        let there = || environments.open(from)?.ok_or_else(|| missing(from));
+        // Before a lock is made for it.
+        there()?;
         // Nothing may change while it is copied: half a package database is worse than none.
-        let runtime = Runtime::lock(Path::new(RUN), identity.uid, from)?;
-        super::stop::end_idle(policy, &runtime, "copy", from)?;
-        super::trial::finish(&environments, from)?;
-        // Copies of the base's files that a killed instance has left are told from the user's by being the same files.
-        if let Some(directory) = environments.open(from)? {
+        locked(identity.uid, from, |runtime| {
+            end_idle(policy, runtime, "copy", from)?;
+            let directory = there()?;
+            finish(&environments, from)?;
+            // Copies of the base's files that a killed instance has left are told from the user's by being the same files.
             caddis_changes::renew::give_back(&directory)?;
-        }
-        environments.copy(from, name)?;
+            environments.copy(from, name)
+        })?;
     } else if !environments.create(name)? {
         return Err(Error::refused(
             "create the environment",
@@ -38,5 +40,5 @@ pub(crate) fn run(
             "it exists already",
         ));
     }
-    Ok(0)
+    Ok(Answer::default())
 }

@@ -1,8 +1,8 @@
 //! `ps`: the processes of environments, a line each.
 
+use crate::answer::Answer;
 use crate::caller::Whom;
 use crate::host::RUN;
-use crate::output::{self, plain};
 use crate::processes::{self, Process, Shown, boot_time};
 use caddis_policy::{EnvName, IdRange, Policy};
 use caddis_view::store::{Environments, missing};
@@ -10,31 +10,30 @@ use caddis_view::{Error, Runtime};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub(crate) fn run(policy: &Policy, whom: &Whom, only: Option<&EnvName>) -> Result<u8, Error> {
+pub(crate) fn run(policy: &Policy, whom: &Whom, only: Option<&EnvName>) -> Result<Answer, Error> {
     let uids = whom.uids(policy)?;
     let all = processes::all();
     let booted = boot_time();
-    let mut status = 0;
+    let mut answer = Answer::default();
     for uid in uids {
         let name = crate::host::local_name("/etc/passwd", uid);
         let range = crate::host::range(policy, uid, name.as_deref()).ok();
         let names = match (names(policy, uid, only), only) {
             // One that cannot be looked at does not hide the others.
             (Err(error), None) => {
-                output::error(&error);
-                status = crate::FAILED;
+                answer.error(error);
                 continue;
             }
             (names, _) => names?,
         };
         for name in names {
-            if let Err(error) = one(uid, &name, range.as_ref(), &all, booted) {
-                output::error(&error);
-                status = crate::FAILED;
+            match one(uid, &name, range.as_ref(), &all, booted) {
+                Ok(lines) => lines.into_iter().for_each(|line| answer.line(line)),
+                Err(error) => answer.error(error),
             }
         }
     }
-    Ok(status)
+    Ok(answer)
 }
 
 /// The environments of a user that are meant.
@@ -52,26 +51,24 @@ fn names(policy: &Policy, uid: u32, only: Option<&EnvName>) -> Result<Vec<EnvNam
     Ok(names)
 }
 
+/// The lines of one of them.
 fn one(
     uid: u32,
     name: &EnvName,
     range: Option<&IdRange>,
     all: &BTreeMap<i32, Process>,
     booted: u64,
-) -> Result<(), Error> {
+) -> Result<Vec<String>, Error> {
     let Some(instance) = Runtime::peek(Path::new(RUN), uid, name)? else {
-        return Ok(());
+        return Ok(Vec::new());
     };
-    for (process, session) in processes::of_instance(all, &instance) {
-        plain(
-            &Shown {
-                uid,
-                name,
-                range,
-                booted,
-            }
-            .line(process, session),
-        );
-    }
-    Ok(())
+    let shown = Shown {
+        uid,
+        name,
+        range,
+        booted,
+    };
+    let members = processes::of_instance(all, &instance).into_iter();
+    let lines = members.map(|(process, session)| shown.line(process, session));
+    Ok(lines.collect())
 }

@@ -1,35 +1,33 @@
 //! `remove`: removes environments with all that is in them.
 
+use super::locked;
 use super::stop::end_idle;
 use super::trial::refuse_to_disturb;
+use crate::answer::Answer;
 use crate::caller::Whom;
-use crate::host::RUN;
-use crate::output;
 use caddis_policy::{EnvName, Policy};
+use caddis_view::Error;
 use caddis_view::store::{Environments, missing};
-use caddis_view::{Error, Runtime};
-use std::path::Path;
 
 pub(crate) fn run(
     policy: &Policy,
     whom: &Whom,
     names: &[EnvName],
     force: bool,
-) -> Result<u8, Error> {
+) -> Result<Answer, Error> {
     let uid = whom.uid(policy)?;
     let environments = Environments::of(&policy.storage.state, uid, false)?;
-    let mut status = 0;
+    let mut answer = Answer::default();
     for name in names {
         let result = match &environments {
             Some(environments) => remove(policy, environments, uid, name, force),
             None => Err(missing(name)),
         };
         if let Err(error) = result {
-            output::error(&error);
-            status = super::super::FAILED;
+            answer.error(error);
         }
     }
-    Ok(status)
+    Ok(answer)
 }
 
 fn remove(
@@ -39,17 +37,24 @@ fn remove(
     name: &EnvName,
     force: bool,
 ) -> Result<(), Error> {
-    if environments.open(name)?.is_none() {
-        return Err(missing(name));
-    }
-    let runtime = Runtime::lock(Path::new(RUN), uid, name)?;
-    while force && let Some(instance) = runtime.running()? {
-        runtime.stop(&instance, policy.session.stop_grace)?;
-    }
-    end_idle(policy, &runtime, "remove", name)?;
-    if !force {
-        refuse_to_disturb(environments, &runtime, "remove", name)?;
-    }
-    environments.remove(name)?;
-    runtime.remove()
+    let there = || match environments.open(name)? {
+        Some(_) => Ok(()),
+        None => Err(missing(name)),
+    };
+    // Before a lock is made for it.
+    there()?;
+    locked(uid, name, |runtime| {
+        while force && let Some(instance) = runtime.running()? {
+            runtime.stop(&instance, policy.session.stop_grace)?;
+        }
+        end_idle(policy, runtime, "remove", name)?;
+        if !force {
+            refuse_to_disturb(environments, runtime, "remove", name)?;
+        }
+        there()?;
+        environments.remove(name)?;
+        // Whose word its try waited for is of no more interest.
+        runtime.forget_owner();
+        Ok(())
+    })
 }

@@ -1,10 +1,11 @@
 //! `revert`: gives up the user's own version of paths.
 
 use super::trial;
+use crate::answer::Answer;
 use crate::arguments::Revert;
-use crate::caller::{Whom, only_tell};
+use crate::caller::Whom;
 use crate::host::RUN;
-use crate::output;
+use crate::output::encode;
 use crate::policy_paths::resolved;
 use crate::preferred::{By, environment};
 use caddis_changes::revert::{Change, Ground, Outcome, Reverted, State, What};
@@ -14,7 +15,7 @@ use caddis_view::{Error, mountinfo, veil};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-pub(crate) fn run(policy: &Policy, whom: &Whom, revert: Revert) -> Result<u8, Error> {
+pub(crate) fn run(policy: &Policy, whom: &Whom, revert: Revert) -> Result<Answer, Error> {
     let identity = whom.identity(policy)?;
     let environments = Environments::of(&policy.storage.state, identity.uid, false)?;
     let named = revert.name.as_ref();
@@ -42,14 +43,15 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, revert: Revert) -> Result<u8, Er
             Ok(())
         })?
     };
-    // Only now: whoever reads this slowly keeps nobody waiting.
-    only_tell()?;
-    said.iter().for_each(|said| output::warn(said));
-    outcomes.iter().for_each(tell);
-    Ok(0)
+    let mut answer = Answer::default();
+    said.into_iter().for_each(|said| answer.warn(said));
+    let lines = outcomes.iter().map(line);
+    lines.for_each(|line| answer.line(line));
+    Ok(answer)
 }
 
-fn tell(outcome: &Outcome) {
+/// What became of one path.
+fn line(outcome: &Outcome) -> String {
     let change = match outcome.change {
         Change::Added => "A",
         Change::Modified => "M",
@@ -64,9 +66,7 @@ fn tell(outcome: &Outcome) {
         State::Held => "held",
         State::Changed => "changed",
     };
-    let path = output::encode(outcome.path.as_os_str().as_bytes());
+    let path = encode(outcome.path.as_os_str().as_bytes());
     let files = outcome.files;
-    output::plain(&format!(
-        "path={path}\tchange={change}\tfiles={files}\tstate={state}"
-    ));
+    format!("path={path}\tchange={change}\tfiles={files}\tstate={state}")
 }

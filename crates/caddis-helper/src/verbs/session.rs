@@ -1,8 +1,10 @@
 //! `session`: a command in an environment, which is made and started if need be.
 
+use crate::answer::Answer;
 use crate::arguments::{Role, Session};
 use crate::caller::Whom;
 use crate::host::RUN;
+use crate::output::printable;
 use crate::plan::plan;
 use crate::preferred::{By, environment};
 use crate::sanitise::CallersState;
@@ -10,7 +12,7 @@ use crate::settings::Settings;
 use crate::variables::Variables;
 use crate::verbs::config::read_settings;
 use crate::verbs::trial;
-use crate::{log, login, output, processes};
+use crate::{log, login, processes};
 use caddis_changes::renew::Renewal;
 use caddis_policy::{EnvName, Policy};
 use caddis_sys::{Signals, default_actions, empty_mask, pidfd_send_signal, set_mask};
@@ -42,16 +44,16 @@ pub(crate) fn run(
     state: CallersState,
     mask: Signals,
     files: Vec<OwnedFd>,
-) -> Result<u8, Error> {
+) -> Result<Answer, Error> {
     let identity = whom.identity(policy)?;
     let mut variables = Variables::from_caller();
     if session.dry_run {
         let (plan, warning) = plan(policy, &identity, session.home.as_deref())?;
-        warning.iter().for_each(|warning| output::warn(warning));
-        for line in plan.to_string().lines() {
-            output::plain(&output::printable(line));
-        }
-        return Ok(0);
+        let mut answer = Answer::default();
+        warning.into_iter().for_each(|text| answer.warn(text));
+        let lines = plan.to_string();
+        lines.lines().for_each(|line| answer.line(printable(line)));
+        return Ok(answer);
     }
     let by = if session.login {
         By::Login
@@ -78,8 +80,9 @@ pub(crate) fn run(
         variables: variables.into_strings(),
         directory: session.directory.clone(),
         home: if root { PathBuf::from("/root") } else { home },
+        warnings: Vec::new(),
         umask: state.umask,
-        limits: state.limits(session.stack),
+        limits: CallersState::limits(session.stack),
         mask,
         own_terminal: session.own_terminal,
         own_keyring: whom.by_root,
@@ -94,6 +97,8 @@ pub(crate) fn run(
         };
         let (entrance, warnings) =
             start_or_join(policy, &identity, &environments, &name, &session, &settings)?;
+        // The command's process says it: this one has all signals blocked, and more rights than the caller.
+        command.warnings = warnings;
         let what = if entrance.is_start() { "start" } else { "join" };
         // The directory is not kept open: this process goes on for as long as the session, and holds nothing of
         // the host's that it does not need.
@@ -101,23 +106,26 @@ pub(crate) fn run(
         let note = move || {
             // When it was used last is not worth a session that fails.
             let _ = environments.touch(named);
-            warnings.iter().for_each(|warning| output::warn(warning));
+            if what == "start" {
+                let _ = Runtime::sweep(Path::new(RUN), uid);
+            }
             log::session(what, uid, named.as_str(), role, login);
         };
         match run_session(entrance, &identity, &policy.root, &mut command, note)? {
-            Ended::Command(status) => return Ok(status),
+            Ended::Command(status) => return Ok(Answer::status(status)),
             Ended::Killed(signal) => {
                 if session.login {
                     end_likewise(signal);
                 }
-                return Ok(u8::try_from(128 + signal).unwrap_or(u8::MAX));
+                let status = u8::try_from(128 + signal).unwrap_or(u8::MAX);
+                return Ok(Answer::status(status));
             }
             Ended::NotExecuted(status, error) => {
-                output::error(&match session.login {
+                let error = match session.login {
                     true => login::advise(error, policy.login.host),
                     false => error,
-                });
-                return Ok(status);
+                };
+                return Ok(Answer::failed_with(status, error));
             }
             Ended::InstanceGone => gone += 1,
             // The last file of the former instance is closed a moment after its last process.
@@ -196,6 +204,7 @@ fn start_or_join(
                 warnings.extend(renewed);
                 let exposed = exposed::renew(&instance, identity, &policy.view);
                 warnings.extend(exposed.err().map(|error| error.to_string()));
+                runtime.leave_running();
                 return Ok((Entrance::join(instance, held), warnings));
             }
             // Process 1 was killed.

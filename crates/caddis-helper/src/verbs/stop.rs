@@ -1,8 +1,9 @@
 //! `stop`: ends all processes of an environment.
 
+use crate::answer::Answer;
 use crate::caller::Whom;
 use crate::host::RUN;
-use crate::output::{self, printable};
+use crate::output::printable;
 use crate::preferred::{By, environment};
 use crate::processes;
 use caddis_policy::{EnvName, Policy};
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// The one of this name, or the one that is meant.
-pub(crate) fn one(policy: &Policy, whom: &Whom, name: Option<&EnvName>) -> Result<u8, Error> {
+pub(crate) fn one(policy: &Policy, whom: &Whom, name: Option<&EnvName>) -> Result<Answer, Error> {
     let uid = whom.uid(policy)?;
     let environments = Environments::of(&policy.storage.state, uid, false)?;
     let name = environment(policy, environments.as_ref(), name, By::Command)?;
@@ -25,34 +26,30 @@ pub(crate) fn one(policy: &Policy, whom: &Whom, name: Option<&EnvName>) -> Resul
         .transpose()?
         .flatten()
     {
-        Some(_) => stop(policy, uid, &name).map(|()| 0),
+        Some(_) => stop(policy, uid, &name).map(|()| Answer::default()),
         None => Err(missing(&name)),
     }
 }
 
 /// Every one of every user that is meant.
-pub(crate) fn every(policy: &Policy, whom: &Whom) -> Result<u8, Error> {
-    let mut status = 0;
+pub(crate) fn every(policy: &Policy, whom: &Whom) -> Result<Answer, Error> {
+    let mut answer = Answer::default();
     // One that cannot be ended is no reason to leave the others running.
-    let mut tell = |error: &Error| {
-        output::error(error);
-        status = crate::FAILED;
-    };
     for uid in whom.uids(policy)? {
         let names = match names(policy, uid) {
             Err(error) => {
-                tell(&error);
+                answer.error(error);
                 continue;
             }
             Ok(names) => names,
         };
         for name in &names {
             if let Err(error) = stop(policy, uid, name) {
-                tell(&error);
+                answer.error(error);
             }
         }
     }
-    Ok(status)
+    Ok(answer)
 }
 
 fn names(policy: &Policy, uid: u32) -> Result<Vec<EnvName>, Error> {

@@ -2,32 +2,49 @@
 //! waits for its end or a word about it, the environment stays as it is; one that nobody waits for any more is
 //! discarded; one that is to be kept is kept first.
 
+use super::locked;
 use super::stop::end_idle;
+use crate::answer::Answer;
 use crate::arguments::Word;
 use crate::caller::Whom;
-use crate::host::RUN;
 use caddis_changes::keep::merged;
 use caddis_policy::{EnvName, Policy};
 use caddis_view::owner::Owner;
 use caddis_view::store::{Environments, missing};
 use caddis_view::trial::{Trial, no_trial};
 use caddis_view::{Error, Runtime};
-use std::path::Path;
 
-pub(crate) fn run(policy: &Policy, whom: &Whom, name: &EnvName, word: Word) -> Result<u8, Error> {
+pub(crate) fn run(
+    policy: &Policy,
+    whom: &Whom,
+    name: &EnvName,
+    word: Word,
+) -> Result<Answer, Error> {
     let uid = whom.uid(policy)?;
     let environments =
         Environments::of(&policy.storage.state, uid, false)?.ok_or_else(|| missing(name))?;
-    if environments.open(name)?.is_none() {
-        return Err(missing(name));
-    }
-    let runtime = Runtime::lock(Path::new(RUN), uid, name)?;
-    end_idle(policy, &runtime, "decide about the try of", name)?;
+    // Before a lock is made for it.
+    environments.open(name)?.ok_or_else(|| missing(name))?;
+    locked(uid, name, |runtime| {
+        decide(policy, &environments, runtime, name, word)
+    })?;
+    Ok(Answer::default())
+}
+
+fn decide(
+    policy: &Policy,
+    environments: &Environments,
+    runtime: &Runtime,
+    name: &EnvName,
+    word: Word,
+) -> Result<(), Error> {
+    end_idle(policy, runtime, "decide about the try of", name)?;
+    environments.open(name)?.ok_or_else(|| missing(name))?;
     if word == Word::Discard && environments.trial(name)? == Some(Trial::Kept) {
         // It was to be kept, and could not be yet: the user may think better of it.
         environments.leave_undecided(name)?;
     }
-    finish(&environments, name)?;
+    finish(environments, name)?;
     if environments.trial(name)?.is_none() {
         return Err(no_trial(name));
     }
@@ -37,10 +54,10 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, name: &EnvName, word: Word) -> R
         return Err(going_on("decide about the try of", name, owner));
     }
     match word {
-        Word::Check => {}
+        Word::Check => return Ok(()),
         Word::Keep => {
             environments.decide_to_keep(name)?;
-            if let Err(error) = finish(&environments, name) {
+            if let Err(error) = finish(environments, name) {
                 // It can be said again once there is room.
                 environments.leave_undecided(name)?;
                 return Err(error.hint(format!(
@@ -50,7 +67,9 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, name: &EnvName, word: Word) -> R
         }
         Word::Discard => environments.discard_trial(name)?,
     }
-    Ok(0)
+    // Nobody's word is waited for any more.
+    runtime.forget_owner();
+    Ok(())
 }
 
 /// Before anything else is done with an environment: keeps a try that is to be kept.
