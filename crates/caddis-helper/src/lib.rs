@@ -21,6 +21,7 @@ mod preferred;
 pub mod processes;
 mod sanitise;
 mod settings;
+pub mod strays;
 mod variables;
 mod verbs;
 

@@ -5,10 +5,12 @@ use crate::host::RUN;
 use crate::output::{self, printable};
 use crate::preferred::{By, environment};
 use crate::processes;
+use crate::strays;
 use caddis_policy::{EnvName, Policy};
-use caddis_view::instance::REMOVED;
+use caddis_view::refresh::{instances_of, users_with_instances};
 use caddis_view::store::{Environments, missing};
-use caddis_view::{Error, Instance, Runtime, Use};
+use caddis_view::{Error, Instance, Runtime, Use, stopping};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -25,55 +27,50 @@ pub(crate) fn one(policy: &Policy, whom: &Whom, name: Option<&EnvName>) -> Resul
         .transpose()?
         .flatten()
     {
-        Some(_) => stop(policy, uid, &name).map(|()| 0),
+        Some(_) => Ok(tell(&stop_all(policy, &[(uid, name)]))),
         None => Err(missing(&name)),
     }
 }
 
-/// Every one of every user that is meant.
+/// Every one of every user that is meant; and where root asks, what runs on the host with ids of their environments.
 pub(crate) fn every(policy: &Policy, whom: &Whom) -> Result<u8, Error> {
-    let mut status = 0;
-    // One that cannot be ended is no reason to leave the others running.
-    let mut tell = |error: &Error| {
-        output::error(error);
-        status = crate::FAILED;
-    };
-    for uid in whom.uids(policy)? {
-        let names = match names(policy, uid) {
-            Err(error) => {
-                tell(&error);
-                continue;
-            }
-            Ok(names) => names,
-        };
-        for name in &names {
-            if let Err(error) = stop(policy, uid, name) {
-                tell(&error);
-            }
+    let mut errors = Vec::new();
+    let mut uids: BTreeSet<u32> = whom.uids(policy)?.into_iter().collect();
+    if whom.is_everybody() {
+        // Those whose environments have gone from disk, too.
+        match users_with_instances(Path::new(RUN)) {
+            Ok(more) => uids.extend(more),
+            Err(error) => errors.push(error),
         }
     }
-    Ok(status)
+    let mut wanted = Vec::new();
+    for uid in &uids {
+        // One that cannot be ended is no reason to leave the others running.
+        match instances_of(Path::new(RUN), *uid) {
+            Ok(found) => wanted.extend(found),
+            Err(error) => errors.push(error),
+        }
+    }
+    errors.extend(stop_all(policy, &wanted));
+    if whom.by_root {
+        let uids: Vec<u32> = uids.into_iter().collect();
+        errors.extend(strays::end(policy, &uids));
+    }
+    Ok(tell(&errors))
 }
 
-fn names(policy: &Policy, uid: u32) -> Result<Vec<EnvName>, Error> {
-    match Environments::of(&policy.storage.state, uid, false)? {
-        Some(environments) => environments.names(),
-        None => Ok(Vec::new()),
-    }
+/// Ends these environments' instances, all together.
+pub(crate) fn stop_all(policy: &Policy, wanted: &[(u32, EnvName)]) -> Vec<Error> {
+    stopping::stop_all(Path::new(RUN), wanted, policy.session.stop_grace)
 }
 
-fn stop(policy: &Policy, uid: u32, name: &EnvName) -> Result<(), Error> {
-    if Runtime::peek(Path::new(RUN), uid, name)?.is_none() {
-        return Ok(());
+fn tell(errors: &[Error]) -> u8 {
+    for error in errors {
+        output::error(error);
     }
-    let runtime = Runtime::lock(Path::new(RUN), uid, name)?;
-    let stopped = runtime.running().and_then(|running| match running {
-        Some(instance) => runtime.stop(&instance, policy.session.stop_grace),
-        None => Ok(()),
-    });
-    match stopped {
-        Err(error) if error.errno == Some(REMOVED) => Ok(()),
-        other => other,
+    match errors {
+        [] => 0,
+        _ => crate::FAILED,
     }
 }
 
