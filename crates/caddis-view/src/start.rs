@@ -93,7 +93,7 @@ impl Start<'_> {
                 std::process::exit(i32::from(lived.is_err()));
             }
             Forked::Parent(pid, pidfd) => {
-                match userns::create(self.identity) {
+                match userns::create(self.identity, self.policy.limits.processes) {
                     Ok(namespace) => giver.give(&namespace),
                     Err(error) => {
                         // Process 1 ends as well then.
