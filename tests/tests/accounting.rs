@@ -170,3 +170,41 @@ fn the_limit_of_processes_holds_for_all_ids_of_an_environment_together() {
     host.sh("dave", "true").ok();
     drop(running);
 }
+
+/// Container root takes many ids, in several environments, in nested user namespaces too. Without the limit of the policy
+/// it had 400 processes with each id, which is as many as the attack tries.
+#[test]
+fn the_policys_limit_of_processes_holds_for_all_ids_of_all_environments_of_a_user() {
+    let host = host(31_011);
+    host.write(MANY, include_str!("../attacks/many.py"), 0o755);
+    host.policy("[limits]\nprocesses = 90\n");
+    let many = |environment: &str, how: &[&str]| {
+        let words = [&["root", "-e", environment], how].concat();
+        let mut running = host.caddis("dave", &words).spawn();
+        let line = running.line();
+        let made: u32 = line.strip_prefix("made ").unwrap().parse().unwrap();
+        (running, made)
+    };
+    // What holds the place of those that come second.
+    let wait = ["run", "-e", "b", "sh", "-c", "echo; read -r go; exit 0"];
+    let mut waiting = host.caddis("dave", &wait).spawn();
+    waiting.line();
+    let (first, made) = many("a", &["unshare", "-r", MANY, "0"]);
+    assert!((60..=90).contains(&made), "{made}");
+    // Nothing is left for her, in any environment; for others there is, and outside of environments for her.
+    host.sh("dave", "caddis run -e b true")
+        .exits(126)
+        .says("limits.processes");
+    host.sh("dave", "caddis run -e c true")
+        .fails()
+        .says("limits.processes");
+    host.inside("alice", "true").ok();
+    host.sh("dave", "true").ok();
+    host.run("root", &["caddis", "admin", "stop", "--user", "dave"])
+        .ok();
+    first.wait().fails();
+    waiting.wait().fails();
+    let (second, made) = many("b", &[MANY, "0", "5", "6", "7", "8"]);
+    assert!((60..=90).contains(&made), "{made}");
+    drop(second);
+}

@@ -30,7 +30,7 @@ pub(crate) fn run(policy: &Policy, which: Which) -> Result<u8> {
         let range = host::range(policy, uid, local.as_deref()).ok();
         let shown = Shown {
             uid,
-            name: &name,
+            name: name.as_str(),
             range: range.as_ref(),
             booted,
         };

@@ -212,6 +212,11 @@ impl Whom {
         })
     }
 
+    /// Whether root asks for all users.
+    pub(crate) fn is_everybody(&self) -> bool {
+        self.user.is_none()
+    }
+
     /// Whether root asks for nobody else.
     pub(crate) fn is_root(&self) -> bool {
         self.user.as_ref().is_some_and(|user| user.uid == 0)

@@ -6,6 +6,7 @@ use caddis_view::Error;
 use caddis_view::error::Context;
 use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
+use std::collections::BTreeMap;
 use std::io::Read as _;
 
 /// Where the run-time state is.
@@ -63,6 +64,36 @@ pub fn local_name(path: &str, id: u32) -> Option<String> {
 fn sub_ids(path: &str) -> Result<Vec<SubEntry>, Error> {
     let text = trusted(path)?.unwrap_or_default();
     Ok(parse_subid(&String::from_utf8_lossy(&text)))
+}
+
+/// The host ids of these users' environments; those who cannot have any are left out. Each file is read once.
+pub(crate) fn ranges(policy: &Policy, uids: &[u32]) -> Vec<(u32, IdRange)> {
+    let (Ok(subuid), Ok(subgid)) = (sub_ids("/etc/subuid"), sub_ids("/etc/subgid")) else {
+        return Vec::new();
+    };
+    let names = local_names("/etc/passwd");
+    uids.iter()
+        .filter_map(|uid| {
+            let name = names.get(uid).map(String::as_str);
+            let range = id_range(&policy.ids, *uid, name, &subuid, &subgid).ok()?;
+            Some((*uid, range))
+        })
+        .collect()
+}
+
+/// The names of all local users or groups by their ids: the first one of each id.
+fn local_names(path: &str) -> BTreeMap<u32, String> {
+    let text = trusted(path).ok().flatten().unwrap_or_default();
+    let mut names = BTreeMap::new();
+    for line in text.split(|byte| *byte == b'\n') {
+        let mut fields = line.split(|byte| *byte == b':').map(std::str::from_utf8);
+        if let (Some(Ok(name)), Some(Ok(id))) = (fields.next(), fields.nth(1))
+            && let Ok(id) = id.parse()
+        {
+            names.entry(id).or_insert_with(|| name.to_owned());
+        }
+    }
+    names
 }
 
 /// The host ids of a user's environments.

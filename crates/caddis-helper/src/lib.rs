@@ -25,6 +25,7 @@ mod preferred;
 pub mod processes;
 mod sanitise;
 mod settings;
+pub mod strays;
 mod variables;
 mod verbs;
 

@@ -1,8 +1,8 @@
 //! The processes of instances, as the host's `/proc` shows them.
 
 use crate::output::encode;
-use caddis_policy::{EnvName, IdRange};
-use caddis_view::process::Stat;
+use caddis_policy::IdRange;
+use caddis_view::process::{Stat, Status, pid_namespace};
 use caddis_view::{Identity, Instance};
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,6 +19,8 @@ pub struct Process {
     pid_namespace: u64,
     /// Its user, as the host sees it.
     pub uid: u32,
+    /// Its real, effective, saved and file-system user id.
+    pub uids: [u32; 4],
     /// Its terminal, as the kernel encodes it; 0: none.
     pub terminal: u64,
     /// When it started, in seconds since the boot.
@@ -26,9 +28,14 @@ pub struct Process {
 }
 
 impl Process {
-    /// Its id in the environment.
+    /// Its id in the environment; that of the host for one that is in none.
     pub fn inside(&self) -> i32 {
-        self.inner.first().copied().unwrap_or(0)
+        self.inner.first().copied().unwrap_or(self.host)
+    }
+
+    /// Whether it is in a pid namespace below the host's.
+    pub(crate) fn is_below(&self) -> bool {
+        !self.inner.is_empty()
     }
 
     /// Its command line, its name if it has none; bytes as the process left them.
@@ -88,26 +95,17 @@ fn that(wanted: impl Fn(i32) -> bool) -> BTreeMap<i32, Process> {
 const TICKS: u64 = 100;
 
 fn read(pid: i32) -> Option<Process> {
-    let namespace = fs::metadata(format!("/proc/{pid}/ns/pid")).ok()?.ino();
-    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
-    let status = String::from_utf8_lossy(&status).into_owned();
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+    let namespace = pid_namespace(pid)?;
     // A dead one whose parent, init it may be, has not looked after it yet is no session's any more.
-    let stat = Stat::of(pid).ok()?.filter(|stat| stat.state != 'Z')?;
+    let status = Status::of(pid).filter(|status| !status.is_dead())?;
+    let stat = Stat::of(pid).ok()??;
     Some(Process {
         host: pid,
-        inner: field("NSpid:")?
-            .split_ascii_whitespace()
-            .skip(1)
-            .filter_map(|id| id.parse().ok())
-            .collect(),
+        inner: status.inner,
         parent: stat.parent,
         pid_namespace: namespace,
-        uid: field("Uid:")?
-            .split_ascii_whitespace()
-            .next()?
-            .parse()
-            .ok()?,
+        uid: status.uids[0],
+        uids: status.uids,
         terminal: stat.terminal.into(),
         started: stat.started / TICKS,
     })
@@ -164,8 +162,8 @@ fn session(members: &BTreeMap<i32, &Process>, process: &Process, first: i32) -> 
 pub struct Shown<'a> {
     /// Whose environment.
     pub uid: u32,
-    /// Which.
-    pub name: &'a EnvName,
+    /// Which; `-`: none.
+    pub name: &'a str,
     /// The host ids of its inner ids, where they are known.
     pub range: Option<&'a IdRange>,
     /// When the machine was started; see [`boot_time`].
@@ -178,7 +176,14 @@ impl Shown<'_> {
     pub fn line(&self, process: &Process, session: Option<i32>) -> String {
         let Shown { uid, name, .. } = self;
         // A host id outside of the range, the user's own among them, stands for itself.
-        let inner = self.range.and_then(|range| range.inner_uid(process.uid));
+        let ids = match process.is_below() {
+            true => &process.uids[..1],
+            // The range's is what it is shown for.
+            false => &process.uids[..],
+        };
+        let inner = self
+            .range
+            .and_then(|range| ids.iter().find_map(|uid| range.inner_uid(*uid)));
         let user = inner.unwrap_or(process.uid);
         let session = session.map_or("-".to_owned(), |pid| pid.to_string());
         format!(

@@ -6,7 +6,7 @@ use crate::ids::{RANGE, fits};
 use crate::nearest::nearest;
 use crate::path::{self, PathError};
 use crate::value::{Check, Fault, Read, Value};
-use crate::{Capability, Devices, Policy, Preferred, Storage, duration, view};
+use crate::{Capability, Devices, Limits, Policy, Preferred, Storage, duration, view};
 
 /// A key that may stand in the file.
 pub(crate) struct Key {
@@ -50,6 +50,7 @@ keys! {
     session.keep = |v| v.list(PROCESS, process);
     session.linger = |v| v.text(duration::ALLOWED, length_of_time);
     session.stop_grace = |v| v.text(duration::ALLOWED, length_of_time);
+    limits.processes = |v| v.number(0, Limits::MOST);
     login.environment = |v| v.text(PREFERRED, preferred);
     login.bypass_groups = |v| v.list(GROUP, group);
     login.host = |v| v.switch();

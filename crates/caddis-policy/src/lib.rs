@@ -25,6 +25,7 @@ mod duration;
 mod error;
 mod ids;
 mod keys;
+mod limits;
 mod login;
 mod name;
 mod nearest;
@@ -53,6 +54,7 @@ pub use ids::{
     Extent, INITIAL_USER_NAMESPACE, IdRange, Ids, MapError, RANGE, RangeError, SubEntry, gid_map,
     id_range, map_text, parse_subid, spare_uid, uid_map,
 };
+pub use limits::Limits;
 pub use login::{Login, Preferred};
 pub use name::{EnvName, NameError};
 pub use path::PathError;

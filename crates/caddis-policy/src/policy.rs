@@ -1,6 +1,6 @@
 //! The whole policy: one field per table of the file.
 
-use crate::{Access, Devices, Ids, Login, Root, Session, Storage, View};
+use crate::{Access, Devices, Ids, Limits, Login, Root, Session, Storage, View};
 
 /// What the administrator's policy file says. [`Policy::default`] is what an empty file means.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Policy {
     pub storage: Storage,
     /// What becomes of an environment when its last session has ended.
     pub session: Session,
+    /// What the environments of one user may use up.
+    pub limits: Limits,
     /// Where a login leads.
     pub login: Login,
     /// What of the host is seen, and how.

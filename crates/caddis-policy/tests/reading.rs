@@ -36,6 +36,8 @@ fn every_key_can_be_set() {
         keep = ["emacs", "Web Content"]
         linger = "0"
         stop_grace = "250ms"
+        [limits]
+        processes = 4000
         [login]
         environment = "@last"
         bypass_groups = ["admins", "27"]
@@ -71,6 +73,7 @@ fn every_key_can_be_set() {
     assert_eq!(policy.storage.state.to_str(), Some("/srv/caddis"));
     assert_eq!(policy.session.linger, Duration::ZERO);
     assert_eq!(policy.session.stop_grace, Duration::from_millis(250));
+    assert_eq!(policy.limits.processes, 4000);
     assert_eq!(policy.session.background, Duration::from_secs(3600));
     assert_eq!(policy.session.keep, ["emacs", "Web Content"]);
     assert_eq!(policy.login.environment, Preferred::Last);

@@ -68,7 +68,7 @@ pub fn layers(start: &Start<'_>) -> Result<Below> {
         memory.directory(name, 0o755)?;
     }
     let bases = open_bases(plan, identity)?;
-    let user_namespace = userns::create(identity)?;
+    let user_namespace = userns::create(identity, 0)?;
     let read_only = MountAttr::new(READ_ONLY).idmapped(&user_namespace);
     let veil = start.veil()?;
     memory.attach(&clone_mount(&veil.directory, false, &read_only)?, "veil")?;

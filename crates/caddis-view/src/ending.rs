@@ -3,10 +3,11 @@
 
 use crate::error::{Context, Error, Result};
 use crate::instance::Instance;
-use crate::process::Stat;
+use crate::process::{Stat, Status, pid_namespace};
+use crate::stopping::PATIENCE;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -14,9 +15,6 @@ use std::time::{Duration, Instant};
 
 /// Unmounting writes a file system's cache to disk, which can take a while, but not for ever.
 const LONGEST: Duration = Duration::from_secs(120);
-
-/// How long a process may leave a dead child of a session unattended.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Waits until `instance` is gone.
 ///
@@ -30,7 +28,9 @@ pub fn wait_until_gone(instance: &Instance) -> Result<()> {
         if wait_for_end(&instance.pidfd, Some(Duration::from_secs(1)))? {
             return Ok(());
         }
-        end_careless_parents(instance.pid, since.elapsed() >= PATIENCE);
+        let own = instance.pid.as_raw_nonzero().get();
+        let namespace: BTreeSet<u64> = pid_namespace(own).into_iter().collect();
+        end_careless_parents(&namespace, since.elapsed() >= PATIENCE);
     }
     let pid = instance.pid.as_raw_nonzero();
     let reason = format!(
@@ -58,32 +58,51 @@ pub(crate) fn wait_for_end(pidfd: &OwnedFd, limit: Option<Duration>) -> Result<b
     }
 }
 
-/// Kills the parents outside of dead processes in the pid namespace of `process_1`: those that are stopped, or `all`
-/// but root's and those that we descend from.
-fn end_careless_parents(process_1: Pid, all: bool) {
-    let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-    let of_instance = namespace(process_1.as_raw_nonzero().get());
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return;
-    };
-    let pids = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let parents: BTreeSet<i32> = pids
-        .filter(|pid| of_instance.is_some() && namespace(*pid) == of_instance)
-        .filter_map(stat)
+/// Kills the parents outside of dead processes in these pid namespaces: those that are stopped, or `all` but root's and
+/// those that we descend from.
+pub(crate) fn end_careless_parents(namespaces: &BTreeSet<u64>, all: bool) {
+    let parents: BTreeSet<i32> = members(namespaces)
+        .into_iter()
+        .filter_map(|pid| stat(pid.as_raw_nonzero().get()))
         .filter(|stat| stat.state == 'Z')
         .map(|stat| stat.parent)
         .collect();
     let ancestors = ancestors();
     for parent in parents {
-        let outside = namespace(parent) == namespace(Pid::INIT.as_raw_nonzero().get());
+        let outside = pid_namespace(parent) == pid_namespace(Pid::INIT.as_raw_nonzero().get());
         let stopped = stat(parent).is_some_and(|stat| ['T', 't'].contains(&stat.state));
         let careless = all && !ancestors.contains(&parent) && real_uid(parent) != Some(0);
         if let (true, true, Some(parent)) = (outside, stopped || careless, Pid::from_raw(parent)) {
             let _ = kill_process(parent, Signal::KILL);
         }
     }
+}
+
+/// Kills all processes of these pid namespaces.
+pub(crate) fn kill_members(namespaces: &BTreeSet<u64>) {
+    for pid in members(namespaces) {
+        let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
+            continue;
+        };
+        // Looked at again: the descriptor may be another process's that has got this number meanwhile.
+        let namespace = pid_namespace(pid.as_raw_nonzero().get());
+        if namespace.is_some_and(|one| namespaces.contains(&one)) {
+            let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+        }
+    }
+}
+
+/// The processes of these pid namespaces, dead ones that nobody has waited for among them.
+pub(crate) fn members(namespaces: &BTreeSet<u64>) -> Vec<Pid> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pids = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| pid_namespace(*pid).is_some_and(|one| namespaces.contains(&one)))
+        .filter_map(Pid::from_raw)
+        .collect()
 }
 
 /// This process and those it descends from.
@@ -100,7 +119,5 @@ fn stat(pid: i32) -> Option<Stat> {
 }
 
 fn real_uid(pid: i32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
+    Status::of(pid).map(|status| status.uids[0])
 }

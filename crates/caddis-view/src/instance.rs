@@ -6,7 +6,8 @@ use crate::ending::{wait_for_end, wait_until_gone};
 use crate::error::{Context, Error, Result};
 use crate::owner::OWNER;
 use crate::process::Stat;
-use crate::record::{ENDS, RUNS, Record};
+use crate::record::{RUNS, Record};
+use crate::stopping::{self, Asked};
 use crate::store::{entries, root_directory, top_directory};
 use crate::visits;
 use caddis_policy::EnvName;
@@ -15,7 +16,7 @@ use rustix::fs::{
     unlinkat,
 };
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -266,10 +267,20 @@ impl Runtime {
 
     /// The instance that runs now, without a lock: good enough to be shown.
     pub fn peek(run: &Path, uid: u32, name: &EnvName) -> Result<Option<Instance>> {
-        let Some(runtime) = Runtime::look(run, uid, name)? else {
+        let found = Runtime::peek_with_record(run, uid, name)?;
+        Ok(found.map(|(instance, _)| instance))
+    }
+
+    /// The same, and the record in which its process 1 has noted itself.
+    pub(crate) fn peek_with_record(
+        run: &Path,
+        uid: u32,
+        name: &EnvName,
+    ) -> Result<Option<(Instance, OwnedFd)>> {
+        let Some(directory) = directory(run, uid, name)? else {
             return Ok(None);
         };
-        let Some(record) = runtime.record()? else {
+        let Some((record, file)) = read_record(&directory, name.as_str())? else {
             return Ok(None);
         };
         let pid = record.pid;
@@ -278,25 +289,12 @@ impl Runtime {
         };
         let same = record.process_1()?.is_some();
         let ended = wait_for_end(&pidfd, Some(Duration::ZERO))?;
-        Ok((same && !ended).then_some(Instance { pidfd, pid }))
+        Ok((same && !ended).then_some((Instance { pidfd, pid }, file)))
     }
 
     fn record(&self) -> Result<Option<Record>> {
-        // A FIFO would keep us waiting for its other side. What is no file, and no record, is in the way at most.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = match openat(&self.directory, RECORD, flags, Mode::empty()) {
-            Ok(file) => file,
-            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Ok(None),
-            Err(errno) => return Err(errno).doing("open the record of", || &self.name),
-        };
-        let stat = fstat(&file).doing("stat the record of", || &self.name)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Ok(None);
-        }
-        let mut buffer = [0_u8; visits::RECORD];
-        let length =
-            rustix::io::read(&file, &mut buffer).doing("read the record of", || &self.name)?;
-        Ok(Record::parse(&buffer[..length], stat.st_ino))
+        let read = read_record(&self.directory, &self.name)?;
+        Ok(read.map(|(record, _)| record))
     }
 
     /// Opens the file in which process 1 notes who it is.
@@ -345,18 +343,12 @@ impl Runtime {
     /// The lock is given back while this waits, because process 1 may be waiting for it in turn; the
     /// record keeps others from joining meanwhile.
     pub fn stop(&self, instance: &Instance, grace: Duration) -> Result<()> {
-        let signal = |signal| match pidfd_send_signal(&instance.pidfd, signal) {
-            Ok(()) | Err(Errno::SRCH) => Ok(()),
-            Err(errno) => Err(errno).doing("stop", || format!("environment \"{}\"", self.name)),
-        };
-        // First of all: process 1 does the rest even if we are killed now.
-        signal(Signal::TERM)?;
-        rustix::io::pwrite(self.open_record()?, &[ENDS], 0)
-            .doing("write the record of", || &self.name)?;
+        let label = &format!("environment \"{}\"", self.name);
+        stopping::ask(instance, &self.open_record()?, label)?;
         self.unlock()?;
-        if !wait_for_end(&instance.pidfd, Some(grace))? {
-            signal(Signal::KILL)?;
-            wait_until_gone(instance)?;
+        let errors = stopping::end(vec![Asked { instance, label }], grace);
+        if let Some(error) = errors.into_iter().next() {
+            return Err(error);
         }
         self.lock_again()
     }
@@ -379,6 +371,25 @@ impl Runtime {
         let _ = unlinkat(&user, format!("../{}", self.uid), AtFlags::REMOVEDIR);
         Ok(())
     }
+}
+
+/// The record in the run-time directory of `name`, and its file, which can be written to.
+fn read_record(directory: &OwnedFd, name: &str) -> Result<Option<(Record, OwnedFd)>> {
+    // A FIFO would keep us waiting for its other side. What is no file, and no record, is in the way at most.
+    let flags = visits::OPEN | OFlags::NONBLOCK;
+    let file = match openat(directory, RECORD, flags, Mode::empty()) {
+        Ok(file) => file,
+        Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::ISDIR) => return Ok(None),
+        Err(errno) => return Err(errno).doing("open the record of", || name),
+    };
+    let stat = fstat(&file).doing("stat the record of", || name)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Ok(None);
+    }
+    let mut buffer = [0_u8; visits::RECORD];
+    let length = rustix::io::read(&file, &mut buffer).doing("read the record of", || name)?;
+    let record = Record::parse(&buffer[..length], stat.st_ino);
+    Ok(record.map(|record| (record, file)))
 }
 
 /// The run-time directory of an environment, if there is one.

@@ -256,7 +256,7 @@ fn go_to(command: &Command) -> Result<Option<String>> {
 
 /// What EAGAIN means for execve(2).
 const TOO_MANY: &str = "there are as many processes as `ulimit -u` allows, in this session or in the one that started \
-    the environment; `caddis stop` ends them all";
+    the environment, or as `limits.processes` of the policy allows; `caddis stop` ends them all";
 
 /// Executes the first choice that exists: 127 if none does, 126 if it exists and cannot be executed.
 fn execute(command: &Command) -> Failure {

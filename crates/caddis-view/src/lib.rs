@@ -7,7 +7,7 @@
 //!
 //! Beside that way: [`store`] and [`trial`] keep environments on disk, [`tree`] and [`overlayfs`] are how their layers are
 //! handled there, [`below`] shows what they are without their changes; [`veil`], [`refresh`], [`held`], [`exposed`] and
-//! [`packages`] keep the view up to date with the host.
+//! [`packages`] keep the view up to date with the host; [`stopping`] ends instances.
 //!
 //! Everything but the first two needs root: it is for the setuid helper and for `caddis-admin` alone.
 
@@ -51,6 +51,7 @@ mod record;
 pub mod refresh;
 pub mod session;
 pub mod start;
+pub mod stopping;
 pub mod store;
 pub mod tree;
 pub mod trial;

@@ -1,8 +1,11 @@
-//! A process as the kernel tells of it in `/proc/PID/stat`; see proc_pid_stat(5).
+//! A process as the kernel tells of it in `/proc/PID/stat` and `/proc/PID/status`; see proc_pid_stat(5) and
+//! proc_pid_status(5).
 
 use crate::error::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
+use rustix::process::Pid;
+use std::os::unix::fs::MetadataExt;
 
 /// What is needed of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +84,86 @@ impl Stat {
     }
 }
 
+/// What is needed of `/proc/PID/status`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// As [`Stat::state`].
+    pub state: char,
+    /// As [`Stat::parent`].
+    pub parent: i32,
+    /// The real, effective, saved and file-system user id, as the reader's user namespace has them.
+    pub uids: [u32; 4],
+    /// Its ids in the pid namespaces below the reader's, outermost first.
+    pub inner: Vec<i32>,
+    /// How many threads it has. The first one may have ended before the others: then the state is `Z`.
+    pub threads: u32,
+}
+
+impl Status {
+    /// `None`: there is no such process.
+    #[must_use]
+    pub fn of(pid: i32) -> Option<Status> {
+        Status::parse(&std::fs::read(format!("/proc/{pid}/status")).ok()?)
+    }
+
+    /// The name on the first line may hold any bytes but a line feed, which the kernel escapes.
+    #[must_use]
+    pub fn parse(status: &[u8]) -> Option<Status> {
+        let field = |name: &str| {
+            let mut lines = status.split(|byte| *byte == b'\n');
+            let value = lines.find_map(|line| line.strip_prefix(name.as_bytes()))?;
+            std::str::from_utf8(value).ok()
+        };
+        let numbers = |name: &str| field(name).map(str::split_ascii_whitespace);
+        let mut uids = numbers("Uid:")?.map(str::parse);
+        let mut uid = || uids.next()?.ok();
+        Some(Status {
+            state: field("State:")?.trim_start().chars().next()?,
+            parent: numbers("PPid:")?.next()?.parse().ok()?,
+            uids: [uid()?, uid()?, uid()?, uid()?],
+            inner: numbers("NSpid:")?
+                .skip(1)
+                .filter_map(|id| id.parse().ok())
+                .collect(),
+            threads: numbers("Threads:")?.next()?.parse().ok()?,
+        })
+    }
+
+    /// It has ended, with all of its threads; only its parent has not waited for it yet.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.state == 'X' || self.state == 'Z' && self.threads <= 1
+    }
+}
+
+/// The inode number of the pid namespace that a process is in.
+#[must_use]
+pub fn pid_namespace(pid: i32) -> Option<u64> {
+    let namespace = std::fs::metadata(format!("/proc/{pid}/ns/pid")).ok()?;
+    Some(namespace.ino())
+}
+
+/// How a process that does not end is described.
+pub const FROZEN: &str = "frozen";
+
+/// What keeps a process from ending, in a word.
+#[must_use]
+pub fn state_of(pid: Pid) -> &'static str {
+    let pid = pid.as_raw_nonzero().get();
+    let state = Stat::of(pid).ok().flatten().map(|stat| stat.state);
+    // To the rest of the kernel's answers a frozen process is an uninterruptible one.
+    let waits_in = std::fs::read(format!("/proc/{pid}/wchan")).unwrap_or_default();
+    match (state, waits_in.as_slice()) {
+        (_, b"__refrigerator" | b"do_freezer_trap") => FROZEN,
+        (Some('D'), _) => "uninterruptible",
+        (Some('T'), _) => "stopped",
+        (Some('t'), _) => "traced",
+        (Some('Z'), _) => "dead, its parent does not wait for it",
+        (Some(_), _) => "ending",
+        (None, _) => "gone by now",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +192,25 @@ mod tests {
         }
         assert_eq!(Stat::parse(b"42"), None);
         assert_eq!(Stat::parse(b"42 (caddis-init) S 1"), None);
+    }
+
+    #[test]
+    fn a_status_is_read_whatever_its_name_is() {
+        let text = b"Name:\t\xff\\nUid:\t0\t0\t0\t0\nUmask:\t0022\nState:\tZ (zombie)\nTgid:\t7\n\
+            PPid:\t3\nUid:\t1\t2\t3\t4\nGid:\t5\t5\t5\t5\nNSpid:\t7\t2\t1\nThreads:\t2\n";
+        let status = Status::parse(text).expect("a status");
+        assert_eq!((status.uids, status.parent), ([1, 2, 3, 4], 3));
+        assert_eq!((status.inner.as_slice(), status.state), (&[2, 1][..], 'Z'));
+        // Another thread lives.
+        assert!(!status.is_dead());
+        assert_eq!(Status::parse(b"Name:\tx\n"), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic(text: Vec<u8>) {
+            let _ = (Status::parse(&text), Stat::parse(&text));
+        }
     }
 
     #[test]

@@ -99,27 +99,35 @@ fn prepare(overlay: &OwnedFd, read_only: bool) -> std::result::Result<OwnedFd, E
 
 /// The environments that have, or had, an instance on this host, by their users' ids.
 pub fn instances(run: &Path) -> Result<Vec<(u32, EnvName)>> {
-    let top = top_directory(run)?;
     let mut found = Vec::new();
-    for user in entries(&top)? {
-        let Ok(uid) = user.parse::<u32>() else {
-            continue;
-        };
-        let directory = match root_directory(&top, &user, false) {
-            Err(error) if error.errno == Some(Errno::NOENT) => continue,
-            other => other?,
-        };
-        let names = match entries(&directory) {
-            Err(error) if error.errno == Some(Errno::NOENT) => continue,
-            other => other?,
-        };
-        let names = names
-            .iter()
-            .filter_map(|name| EnvName::parse(name.as_bytes()).ok());
-        found.extend(names.map(|name| (uid, name)));
+    for uid in users_with_instances(run)? {
+        found.extend(instances_of(run, uid)?);
     }
     found.sort_by(|a, b| (a.0, a.1.as_str()).cmp(&(b.0, b.1.as_str())));
     Ok(found)
+}
+
+/// The users that have, or had, an instance on this host.
+pub fn users_with_instances(run: &Path) -> Result<Vec<u32>> {
+    let names = entries(&top_directory(run)?)?;
+    Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+}
+
+/// Those of one user.
+pub fn instances_of(run: &Path, uid: u32) -> Result<Vec<(u32, EnvName)>> {
+    let directory = match root_directory(top_directory(run)?, &uid.to_string(), false) {
+        Err(error) if error.errno == Some(Errno::NOENT) => return Ok(Vec::new()),
+        other => other?,
+    };
+    let names = match entries(&directory) {
+        // Somebody has just removed it: nothing ran any more.
+        Err(error) if error.errno == Some(Errno::NOENT) => return Ok(Vec::new()),
+        other => other?,
+    };
+    let names = names
+        .iter()
+        .filter_map(|name| EnvName::parse(name.as_bytes()).ok());
+    Ok(names.map(|name| (uid, name)).collect())
 }
 
 /// Refreshes the instance of an environment. `false`: it has none.

@@ -96,7 +96,7 @@ impl Start<'_> {
             }
             Forked::Parent(pid, pidfd) => {
                 drop(lock);
-                match userns::create(self.identity) {
+                match userns::create(self.identity, self.policy.limits.processes) {
                     Ok(namespace) => giver.give(&namespace),
                     Err(error) => {
                         // Process 1 ends as well then.

@@ -6,7 +6,8 @@ use crate::identity::Identity;
 use caddis_policy::{gid_map, map_text, uid_map};
 use caddis_sys::end_in_user_namespace;
 use rustix::fs::{Mode, OFlags, open};
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::io::Errno;
+use rustix::process::{Pid, Resource, Rlimit, WaitId, WaitIdOptions, getrlimit, setrlimit, waitid};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Makes a user namespace with the id maps of `identity`.
@@ -18,17 +19,44 @@ use std::os::fd::{AsFd, OwnedFd};
 /// theirs on the host would have all capabilities in it; were it container root's, one that runs a setuid
 /// program which container root has put into their home. Were it root's, the kernel would count what the
 /// environment uses (inotify instances, namespaces, signals) as root's own, and a user could use up root's.
-pub fn create(identity: &Identity) -> Result<OwnedFd> {
-    let (pid, pidfd) = with_uid(identity.nobodys_uid(), end_in_user_namespace)
+///
+/// The kernel counts all processes in the namespace, whatever their ids there, for its owner, and with them those of the
+/// user's other environments, which have the same owner. As many of them may be there as the limit of processes of
+/// whoever creates the namespace says at this moment (`enforced_nproc_rlimit` and `is_rlimit_overlimit` in the kernel):
+/// `processes`, where that is not 0 and not more than the caller's own.
+pub fn create(identity: &Identity, processes: u32) -> Result<OwnedFd> {
+    let create = || with_processes(processes, end_in_user_namespace);
+    let (pid, pidfd) = with_uid(identity.nobodys_uid(), create)
         .doing("create", || "a user namespace")
         .map_err(|error| {
             error.hint(
-                "see the limits in /proc/sys/user/max_user_namespaces, RLIMIT_NPROC and pids.max",
+                "see the limits in /proc/sys/user/max_user_namespaces, RLIMIT_NPROC, pids.max, and `limits.processes` \
+                 of the policy",
             )
         })?;
     let namespace = map(pid, identity);
     let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
     namespace
+}
+
+/// Runs `action` with a soft limit of at most so many processes; 0: the one that there is.
+fn with_processes<T>(
+    processes: u32,
+    action: impl FnOnce() -> std::result::Result<T, Errno>,
+) -> std::result::Result<T, Errno> {
+    let before = getrlimit(Resource::Nproc);
+    let wanted = u64::from(processes);
+    if processes == 0 || before.current.is_some_and(|current| current <= wanted) {
+        return action();
+    }
+    let during = Rlimit {
+        current: Some(wanted),
+        maximum: before.maximum,
+    };
+    setrlimit(Resource::Nproc, during)?;
+    let result = action();
+    setrlimit(Resource::Nproc, before)?;
+    result
 }
 
 fn map(pid: Pid, identity: &Identity) -> Result<OwnedFd> {

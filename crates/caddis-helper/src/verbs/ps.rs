@@ -1,9 +1,10 @@
-//! `ps`: the processes of environments, a line each.
+//! `ps`: the processes of environments, a line each; for root also those outside that have ids of environments.
 
 use crate::answer::Answer;
 use crate::caller::Whom;
 use crate::host::RUN;
 use crate::processes::{self, Process, Shown, boot_time};
+use crate::strays::Owners;
 use caddis_policy::{EnvName, IdRange, Policy};
 use caddis_view::store::{Environments, missing};
 use caddis_view::{Error, Runtime};
@@ -15,7 +16,7 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, only: Option<&EnvName>) -> Resul
     let all = processes::all();
     let booted = boot_time();
     let mut answer = Answer::default();
-    for uid in uids {
+    for &uid in &uids {
         let name = crate::host::local_name("/etc/passwd", uid);
         let range = crate::host::range(policy, uid, name.as_deref()).ok();
         let names = match (names(policy, uid, only), only) {
@@ -33,8 +34,23 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, only: Option<&EnvName>) -> Resul
             }
         }
     }
+    if whom.by_root && only.is_none() {
+        let owners = Owners::of(policy, &uids);
+        for (process, uid, range) in owners.strays(&all) {
+            let shown = Shown {
+                uid,
+                name: NOWHERE,
+                range: Some(range),
+                booted,
+            };
+            answer.line(shown.line(process, None));
+        }
+    }
     Ok(answer)
 }
+
+/// What is shown instead of an environment for a process that is in none.
+const NOWHERE: &str = "-";
 
 /// The environments of a user that are meant.
 fn names(policy: &Policy, uid: u32, only: Option<&EnvName>) -> Result<Vec<EnvName>, Error> {
@@ -64,7 +80,7 @@ fn one(
     };
     let shown = Shown {
         uid,
-        name,
+        name: name.as_str(),
         range,
         booted,
     };

@@ -6,10 +6,12 @@ use crate::host::RUN;
 use crate::output::printable;
 use crate::preferred::{By, environment};
 use crate::processes;
+use crate::strays;
 use caddis_policy::{EnvName, Policy};
-use caddis_view::instance::REMOVED;
+use caddis_view::refresh::{instances_of, users_with_instances};
 use caddis_view::store::{Environments, missing};
-use caddis_view::{Error, Instance, Runtime, Use};
+use caddis_view::{Error, Instance, Runtime, Use, stopping};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -26,52 +28,47 @@ pub(crate) fn one(policy: &Policy, whom: &Whom, name: Option<&EnvName>) -> Resul
         .transpose()?
         .flatten()
     {
-        Some(_) => stop(policy, uid, &name).map(|()| Answer::default()),
+        Some(_) => Ok(answer(stop_all(policy, &[(uid, name)]))),
         None => Err(missing(&name)),
     }
 }
 
-/// Every one of every user that is meant.
+/// Every one of every user that is meant; and where root asks, what runs on the host with ids of their environments.
 pub(crate) fn every(policy: &Policy, whom: &Whom) -> Result<Answer, Error> {
-    let mut answer = Answer::default();
-    // One that cannot be ended is no reason to leave the others running.
-    for uid in whom.uids(policy)? {
-        let names = match names(policy, uid) {
-            Err(error) => {
-                answer.error(error);
-                continue;
-            }
-            Ok(names) => names,
-        };
-        for name in &names {
-            if let Err(error) = stop(policy, uid, name) {
-                answer.error(error);
-            }
+    let mut errors = Vec::new();
+    let mut uids: BTreeSet<u32> = whom.uids(policy)?.into_iter().collect();
+    if whom.is_everybody() {
+        // Those whose environments have gone from disk, too.
+        match users_with_instances(Path::new(RUN)) {
+            Ok(more) => uids.extend(more),
+            Err(error) => errors.push(error),
         }
     }
-    Ok(answer)
+    let mut wanted = Vec::new();
+    for uid in &uids {
+        // One that cannot be ended is no reason to leave the others running.
+        match instances_of(Path::new(RUN), *uid) {
+            Ok(found) => wanted.extend(found),
+            Err(error) => errors.push(error),
+        }
+    }
+    errors.extend(stop_all(policy, &wanted));
+    if whom.by_root {
+        let uids: Vec<u32> = uids.into_iter().collect();
+        errors.extend(strays::end(policy, &uids));
+    }
+    Ok(answer(errors))
 }
 
-fn names(policy: &Policy, uid: u32) -> Result<Vec<EnvName>, Error> {
-    match Environments::of(&policy.storage.state, uid, false)? {
-        Some(environments) => environments.names(),
-        None => Ok(Vec::new()),
-    }
+/// Ends these environments' instances, all together.
+pub(crate) fn stop_all(policy: &Policy, wanted: &[(u32, EnvName)]) -> Vec<Error> {
+    stopping::stop_all(Path::new(RUN), wanted, policy.session.stop_grace)
 }
 
-fn stop(policy: &Policy, uid: u32, name: &EnvName) -> Result<(), Error> {
-    if Runtime::peek(Path::new(RUN), uid, name)?.is_none() {
-        return Ok(());
-    }
-    let runtime = Runtime::lock(Path::new(RUN), uid, name)?;
-    let stopped = runtime.running().and_then(|running| match running {
-        Some(instance) => runtime.stop(&instance, policy.session.stop_grace),
-        None => Ok(()),
-    });
-    match stopped {
-        Err(error) if error.errno == Some(REMOVED) => Ok(()),
-        other => other,
-    }
+fn answer(errors: Vec<Error>) -> Answer {
+    let mut answer = Answer::default();
+    errors.into_iter().for_each(|error| answer.error(error));
+    answer
 }
 
 /// Ends an instance that only lingers, under its lock; refuses to `operation` one in which something goes on.

@@ -22,8 +22,9 @@ pub struct Environment {
 pub struct Process {
     /// Whose environment it is.
     pub uid: u32,
-    pub environment: String,
-    /// Its number inside.
+    /// None: it is on the host, outside of all of them, with an id of the user's environments.
+    pub environment: Option<String>,
+    /// Its number inside; on the host if it is in no environment.
     pub pid: u32,
     /// Its number on the host.
     pub host_pid: u32,
@@ -105,7 +106,7 @@ impl Process {
     pub fn read(record: &Record) -> Result<Self, Error> {
         Ok(Self {
             uid: record.number("uid")?,
-            environment: record.text("env")?,
+            environment: Some(record.text("env")?).filter(|name| name != "-"),
             pid: record.number("pid")?,
             host_pid: record.number("host")?,
             user: record.number("user")?,

@@ -34,7 +34,10 @@ pub fn as_table(
     let row = |process: &Process| {
         let dash = || styled("-", FAINT);
         let mut cells = vec![
-            cell(shown(process.environment.as_bytes())),
+            process
+                .environment
+                .as_ref()
+                .map_or_else(dash, |name| cell(shown(name.as_bytes()))),
             cell(process.pid.to_string()),
             cell(shown(name(process.user).as_bytes())),
             process
@@ -71,7 +74,7 @@ pub(super) fn spaced(command: &[u8]) -> Vec<u8> {
 /// A process as JSON has it.
 #[derive(Serialize)]
 pub(super) struct Json<'a> {
-    env: &'a str,
+    env: Option<&'a str>,
     uid: u32,
     pid: u32,
     host_pid: u32,
@@ -89,7 +92,7 @@ impl<'a> From<&'a Process> for Json<'a> {
     fn from(process: &'a Process) -> Self {
         let (command, command_encoded) = percent::text(&spaced(&process.command));
         Json {
-            env: &process.environment,
+            env: process.environment.as_deref(),
             uid: process.uid,
             pid: process.pid,
             host_pid: process.host_pid,
@@ -117,7 +120,7 @@ pub(super) mod tests {
     pub fn shell() -> Process {
         Process {
             uid: 1000,
-            environment: "default".into(),
+            environment: Some("default".into()),
             pid: 12,
             host_pid: 34567,
             user: 1000,

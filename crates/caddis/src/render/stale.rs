@@ -34,7 +34,9 @@ pub fn as_table(list: &[Stale], name: &dyn Fn(u32) -> String, now: u64, look: Lo
         let process = &stale.process;
         vec![
             cell(shown(name(process.uid).as_bytes())),
-            cell(shown(process.environment.as_bytes())),
+            cell(shown(
+                process.environment.as_deref().unwrap_or("-").as_bytes(),
+            )),
             cell(process.host_pid.to_string()),
             cell(elapsed(process.start, now)),
             cell(program(&process.command)),

@@ -8,13 +8,16 @@ use crate::error::Error;
 use crate::helper::Call;
 
 /// List the processes in users' environments
+///
+/// A process with "-" for its environment is in none: it runs on the host with an id of its owner's environments, as a setuid
+/// program does that root of an environment has left in the home directory. PID is then its number on the host.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Ps {
     #[command(flatten)]
     scope: Scope,
 
-    /// Print JSON: as `caddis ps --json`
+    /// Print JSON: as `caddis ps --json`; env is null for a process outside of environments
     #[arg(long)]
     json: bool,
 }
