@@ -2,7 +2,7 @@
 
 use crate::output::encode;
 use caddis_policy::{EnvName, IdRange};
-use caddis_view::process::Stat;
+use caddis_view::process::{Stat, field};
 use caddis_view::{Identity, Instance};
 use std::collections::BTreeMap;
 use std::fs;
@@ -90,24 +90,17 @@ const TICKS: u64 = 100;
 fn read(pid: i32) -> Option<Process> {
     let namespace = fs::metadata(format!("/proc/{pid}/ns/pid")).ok()?.ino();
     let status = fs::read(format!("/proc/{pid}/status")).ok()?;
-    let status = String::from_utf8_lossy(&status).into_owned();
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
     // A dead one whose parent, init it may be, has not looked after it yet is no session's any more.
     let stat = Stat::of(pid).ok()?.filter(|stat| stat.state != 'Z')?;
     Some(Process {
         host: pid,
-        inner: field("NSpid:")?
-            .split_ascii_whitespace()
+        inner: field(&status, "NSpid:")?
             .skip(1)
             .filter_map(|id| id.parse().ok())
             .collect(),
         parent: stat.parent,
         pid_namespace: namespace,
-        uid: field("Uid:")?
-            .split_ascii_whitespace()
-            .next()?
-            .parse()
-            .ok()?,
+        uid: field(&status, "Uid:")?.next()?.parse().ok()?,
         terminal: stat.terminal.into(),
         started: stat.started / TICKS,
     })

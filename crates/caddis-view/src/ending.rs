@@ -3,7 +3,7 @@
 
 use crate::error::{Context, Error, Result};
 use crate::instance::Instance;
-use crate::process::Stat;
+use crate::process::{Stat, field};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
@@ -79,7 +79,8 @@ fn end_careless_parents(process_1: Pid, all: bool) {
     for parent in parents {
         let outside = namespace(parent) == namespace(Pid::INIT.as_raw_nonzero().get());
         let stopped = stat(parent).is_some_and(|stat| ['T', 't'].contains(&stat.state));
-        let careless = all && !ancestors.contains(&parent) && real_uid(parent) != Some(0);
+        let careless =
+            all && !ancestors.contains(&parent) && real_uid(parent).is_some_and(|uid| uid != 0);
         if let (true, true, Some(parent)) = (outside, stopped || careless, Pid::from_raw(parent)) {
             let _ = kill_process(parent, Signal::KILL);
         }
@@ -100,7 +101,6 @@ fn stat(pid: i32) -> Option<Stat> {
 }
 
 fn real_uid(pid: i32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    field(&status, "Uid:")?.next()?.parse().ok()
 }

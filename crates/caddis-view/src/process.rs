@@ -81,6 +81,14 @@ impl Stat {
     }
 }
 
+/// The words of a line of `/proc/PID/status` that begins with `name`. Among the others is the name of
+/// the process, which may be any bytes; the kernel escapes a newline in it.
+pub fn field<'a>(status: &'a [u8], name: &str) -> Option<std::str::SplitAsciiWhitespace<'a>> {
+    let mut lines = status.split(|byte| *byte == b'\n');
+    let line = lines.find_map(|line| line.strip_prefix(name.as_bytes()))?;
+    Some(std::str::from_utf8(line).ok()?.split_ascii_whitespace())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +117,30 @@ mod tests {
         }
         assert_eq!(Stat::parse(b"42"), None);
         assert_eq!(Stat::parse(b"42 (caddis-init) S 1"), None);
+    }
+
+    #[test]
+    fn a_field_is_found_whatever_the_name_of_the_process() {
+        let status = b"Name:\t\xff Uid:\t7\nUid:\t1000\t1001\nOdd:\t\xff\n";
+        let words = field(status, "Uid:").expect("a line");
+        assert_eq!(words.collect::<Vec<_>>(), ["1000", "1001"]);
+        assert!(field(status, "Gid:").is_none() && field(status, "Odd:").is_none());
+        assert!(field(b"", "Uid:").is_none());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_name_leaves_the_rest_as_it_is(name in proptest::collection::vec(0_u8.., 0..16)) {
+            let line = [b"42 (", name.as_slice(), b") S 7"].concat();
+            let line = [line, b" 1".repeat(48)].concat();
+            let stat = Stat::parse(&line).expect("a line");
+            proptest::prop_assert_eq!((stat.pid, stat.state, stat.parent), (42, 'S', 7));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(text: Vec<u8>) {
+            let _ = (Stat::parse(&text), field(&text, "Uid:"));
+        }
     }
 
     #[test]
