@@ -10,18 +10,21 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     let uid = u32::from_le_bytes(*head);
-    let text = String::from_utf8_lossy(text);
-    let (subuid, subgid) = text.split_once("--").unwrap_or((&text, &text));
+    let middle = text.windows(2).position(|two| two == b"--");
+    let (subuid, subgid) = match middle {
+        Some(at) => (&text[..at], &text[at + 2..]),
+        None => (text, text),
+    };
     let (subuid, subgid) = (parse_subid(subuid), parse_subid(subgid));
     let ids = Ids::default();
 
-    let of = |uid: u32, name: &str| id_range(&ids, uid, Some(name), &subuid, &subgid);
-    let Ok(alice) = of(uid, "alice") else { return };
+    let of = |uid: u32, name: &[u8]| id_range(&ids, uid, Some(name), &subuid, &subgid);
+    let Ok(alice) = of(uid, b"alice") else { return };
     one_to_one(&uid_map(uid, alice.uid_start));
     if let Ok(map) = gid_map(&[uid, 0, 100, 65535], alice.gid_start) {
         one_to_one(&map);
     }
-    if let Ok(bob) = of(uid.wrapping_add(1), "bob") {
+    if let Ok(bob) = of(uid.wrapping_add(1), b"bob") {
         assert!(alice.uid_start.abs_diff(bob.uid_start) >= 65536);
         assert!(alice.gid_start.abs_diff(bob.gid_start) >= 65536);
     }

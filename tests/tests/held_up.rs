@@ -11,6 +11,7 @@ fn a_parent_that_leaves_a_dead_session_lying_is_ended() {
     let host = Host::start().unwrap();
     let program = "import ctypes, os, signal, subprocess, time\n\
         ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n\
+        ctypes.CDLL(None).prctl(15, b'\\xff) Z 1 (', 0, 0, 0)\n\
         session = subprocess.Popen(['caddis', 'run', 'sh', '-c', 'echo; exec sleep infinity'], stdout=subprocess.PIPE)\n\
         session.stdout.readline()\n\
         while True:\n\

@@ -1,6 +1,6 @@
 //! `refresh`: the veil again if the base has changed, then every running instance.
 
-use crate::{packages, say};
+use crate::{odd_lines, packages, say};
 use caddis_helper::host::RUN;
 use caddis_helper::output::fields;
 use caddis_policy::{EnvName, Policy};
@@ -41,6 +41,7 @@ pub(crate) fn run(policy: &Policy, look: &Look) -> Result<u8> {
         ("instances", &done.refreshed.to_string()),
     ]));
     let unfinished = done.about_unfinished();
+    odd_lines::tell();
     let mut failed = false;
     // After all have been refreshed: this may take a moment.
     let packages = packages::all(policy, &done.due).err();

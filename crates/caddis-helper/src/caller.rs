@@ -153,7 +153,7 @@ struct User {
     uid: u32,
     gid: u32,
     groups: Vec<u32>,
-    name: Option<String>,
+    name: Option<Vec<u8>>,
 }
 
 impl Whom {
@@ -230,7 +230,7 @@ impl Whom {
 }
 
 impl User {
-    fn new(uid: u32, gids: &[u32], name: Option<String>) -> User {
+    fn new(uid: u32, gids: &[u32], name: Option<Vec<u8>>) -> User {
         let groups: BTreeSet<u32> = gids.iter().copied().collect();
         User {
             uid,

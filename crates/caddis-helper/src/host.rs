@@ -1,7 +1,7 @@
 //! The files of the administrator that are read: policy, accounts, id ranges. All of them must be
 //! root's alone to write.
 
-use caddis_policy::{IdRange, Policy, SYSCONFDIR, SubEntry, id_range, parse_subid};
+use caddis_policy::{IdRange, Policy, SYSCONFDIR, SubEntry, accounts, id_range, parse_subid};
 use caddis_view::Error;
 use caddis_view::error::Context;
 use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
@@ -48,22 +48,26 @@ fn trusted(path: &str) -> Result<Option<Vec<u8>>, Error> {
     Ok(Some(bytes))
 }
 
-/// The first field of the line of `path` whose third one is `id`: a user's or a group's name. Only
-/// the local files; this program is static and has no name service.
-pub fn local_name(path: &str, id: u32) -> Option<String> {
-    let text = String::from_utf8_lossy(&trusted(path).ok()??).into_owned();
-    let id = id.to_string();
-    text.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == id).then(|| name.to_owned())
-    })
+/// The name of the user `id`, or, where `path` is `/etc/group`, of the group: as bytes, for a rule
+/// of the policy or a line of `/etc/subuid` for one name must not fit another. Only of the local
+/// files; this program is static and has no name service.
+pub fn local_name(path: &str, id: u32) -> Option<Vec<u8>> {
+    let text = trusted(path).ok()??;
+    let name = match path {
+        "/etc/group" => accounts::groups(&text)
+            .find(|group| group.gid == id)
+            .map(|group| group.name),
+        _ => accounts::users(&text)
+            .find(|user| user.uid == id)
+            .map(|user| user.name),
+    };
+    name.map(<[u8]>::to_vec)
 }
 
 /// The entries of `/etc/subuid` or `/etc/subgid`.
 fn sub_ids(path: &str) -> Result<Vec<SubEntry>, Error> {
     let text = trusted(path)?.unwrap_or_default();
-    Ok(parse_subid(&String::from_utf8_lossy(&text)))
+    Ok(parse_subid(&text))
 }
 
 /// The host ids of these users' environments; those who cannot have any are left out. Each file is read once.
@@ -71,33 +75,28 @@ pub(crate) fn ranges(policy: &Policy, uids: &[u32]) -> Vec<(u32, IdRange)> {
     let (Ok(subuid), Ok(subgid)) = (sub_ids("/etc/subuid"), sub_ids("/etc/subgid")) else {
         return Vec::new();
     };
-    let names = local_names("/etc/passwd");
+    let names = local_users();
     uids.iter()
         .filter_map(|uid| {
-            let name = names.get(uid).map(String::as_str);
+            let name = names.get(uid).map(Vec::as_slice);
             let range = id_range(&policy.ids, *uid, name, &subuid, &subgid).ok()?;
             Some((*uid, range))
         })
         .collect()
 }
 
-/// The names of all local users or groups by their ids: the first one of each id.
-fn local_names(path: &str) -> BTreeMap<u32, String> {
-    let text = trusted(path).ok().flatten().unwrap_or_default();
+/// The names of all local users by their ids: the first one of each id.
+fn local_users() -> BTreeMap<u32, Vec<u8>> {
+    let text = trusted("/etc/passwd").ok().flatten().unwrap_or_default();
     let mut names = BTreeMap::new();
-    for line in text.split(|byte| *byte == b'\n') {
-        let mut fields = line.split(|byte| *byte == b':').map(std::str::from_utf8);
-        if let (Some(Ok(name)), Some(Ok(id))) = (fields.next(), fields.nth(1))
-            && let Ok(id) = id.parse()
-        {
-            names.entry(id).or_insert_with(|| name.to_owned());
-        }
+    for user in accounts::users(&text) {
+        names.entry(user.uid).or_insert_with(|| user.name.to_vec());
     }
     names
 }
 
 /// The host ids of a user's environments.
-pub fn range(policy: &Policy, uid: u32, name: Option<&str>) -> Result<IdRange, Error> {
+pub fn range(policy: &Policy, uid: u32, name: Option<&[u8]>) -> Result<IdRange, Error> {
     let (subuid, subgid) = (sub_ids("/etc/subuid")?, sub_ids("/etc/subgid")?);
     id_range(&policy.ids, uid, name, &subuid, &subgid).map_err(|error| {
         Error::refused("find", format!("an id range for user {uid}"), error).hint(

@@ -183,6 +183,15 @@ proptest! {
     }
 
     #[test]
+    fn whatever_stands_before_it_a_line_is_found(mut odd: Vec<u8>, end in "\r?\n|\0*\n") {
+        odd.extend(end.bytes());
+        let mine = blob(b"mine");
+        odd.extend(format!("command=\"only this\" {}", text(&mine)).bytes());
+        let found = command_for(&used(&mine), &[odd]);
+        prop_assert_eq!(found, Ok(Some(b"only this".to_vec())));
+    }
+
+    #[test]
     fn any_file_can_be_looked_at(bytes: Vec<u8>, line in "[a-z=\", \t\\\\]{0,40}") {
         let mine = blob(b"mine");
         let whole = format!("{line} {}\n", text(&mine)).into_bytes();

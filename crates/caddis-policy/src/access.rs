@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::accounts::shown;
+
 /// The table `access`: entries are names, decimal numbers, or `*` for everybody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
@@ -35,12 +37,12 @@ pub struct Who<'a> {
     /// Their uid.
     pub uid: u32,
     /// Their name, if it could be found.
-    pub user_name: Option<&'a str>,
+    pub user_name: Option<&'a [u8]>,
     /// All of their groups, the primary one included.
     pub gids: &'a [u32],
     /// Finds the name of a group. Only called if an entry cannot be decided without it, because a
     /// look-up may mean running a program.
-    pub group_name: &'a dyn Fn(u32) -> Option<String>,
+    pub group_name: &'a dyn Fn(u32) -> Option<Vec<u8>>,
 }
 
 impl fmt::Debug for Who<'_> {
@@ -156,7 +158,7 @@ impl Access {
                 .iter()
                 .any(|entry| matches(entry, gid, name.as_deref()))
             {
-                let group = name.unwrap_or_else(|| gid.to_string());
+                let group = name.map_or_else(|| gid.to_string(), |name| shown(&name));
                 return Err(Refusal::GroupDenied { group });
             }
             // As above: an unknown name does not prove innocence.
@@ -179,7 +181,7 @@ impl Who<'_> {
     pub(crate) fn is_in(&self, groups: &[String]) -> bool {
         // Numbers first: they cost nothing.
         let listed =
-            |gid: u32, name: Option<&str>| groups.iter().any(|entry| matches(entry, gid, name));
+            |gid: u32, name: Option<&[u8]>| groups.iter().any(|entry| matches(entry, gid, name));
         if self.gids.iter().any(|&gid| listed(gid, None)) {
             return true;
         }
@@ -191,8 +193,7 @@ impl Who<'_> {
     }
 
     fn label(&self) -> String {
-        self.user_name
-            .map_or_else(|| self.uid.to_string(), str::to_owned)
+        self.user_name.map_or_else(|| self.uid.to_string(), shown)
     }
 }
 
@@ -206,12 +207,12 @@ fn is_number(entry: &str) -> bool {
     !entry.is_empty() && entry.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn matches(entry: &str, id: u32, name: Option<&str>) -> bool {
+fn matches(entry: &str, id: u32, name: Option<&[u8]>) -> bool {
     if entry == "*" {
         true
     } else if is_number(entry) {
         entry.parse() == Ok(id)
     } else {
-        name == Some(entry)
+        name == Some(entry.as_bytes())
     }
 }

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`EnvName`] | which names an environment may have |
 //! | [`Policy`], [`parse`] | the policy file |
+//! | [`accounts`] | the lines of `/etc/passwd` and `/etc/group` |
 //! | [`Access`] | who may use Caddis |
 //! | [`Login`] | where a login leads |
 //! | [`id_range`], [`uid_map`], [`gid_map`] | which host ids an environment gets |
@@ -19,6 +20,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod access;
+pub mod accounts;
 mod capability;
 mod devices;
 mod duration;

@@ -6,10 +6,10 @@ use std::cell::Cell;
 
 use caddis_policy::{Access, Refusal, Who};
 
-fn names(gid: u32) -> Option<String> {
+fn names(gid: u32) -> Option<Vec<u8>> {
     match gid {
-        100 => Some("users".to_owned()),
-        200 => Some("physics".to_owned()),
+        100 => Some("users".into()),
+        200 => Some("physics".into()),
         _ => None,
     }
 }
@@ -17,7 +17,7 @@ fn names(gid: u32) -> Option<String> {
 fn alice(gids: &[u32]) -> Who<'_> {
     Who {
         uid: 1000,
-        user_name: Some("alice"),
+        user_name: Some(b"alice"),
         gids,
         group_name: &names,
     }
@@ -142,7 +142,7 @@ fn a_name_that_is_not_found_does_not_pass_a_denial_by_name() {
 fn a_name_of_digits_is_nobody_elses_uid() {
     let digits = Who {
         uid: 2000,
-        user_name: Some("1000"),
+        user_name: Some(b"1000"),
         ..alice(&[])
     };
     assert!(access(&["1000"], &[], &[], &[]).allows(&digits).is_err());

@@ -1,4 +1,4 @@
-//! Odd inputs, kept as files: policies, names and subordinate ids.
+//! Odd inputs, kept as files: policies, names, subordinate ids and lines of accounts.
 //!
 //! Inputs that a fuzzer finds go there, too; see [`kept`].
 //! `CADDIS_BLESS=1 cargo test -p caddis-policy --test corpus` writes the messages anew.
@@ -9,6 +9,7 @@ mod kept;
 
 use std::path::{Path, PathBuf};
 
+use caddis_policy::accounts::{Table, groups, skipped, users};
 use caddis_policy::{EnvName, Ids, id_range, parse_bytes, parse_subid};
 
 fn corpus() -> PathBuf {
@@ -51,11 +52,29 @@ fn names() {
 }
 
 #[test]
+fn accounts() {
+    let found = |name: &str| {
+        let (_, text) = files("accounts")
+            .into_iter()
+            .find(|(file, _)| file == name)
+            .unwrap();
+        let count = (users(&text).count(), groups(&text).count());
+        (count, skipped(Table::Users, &text).count())
+    };
+    assert_eq!(found("latin-1"), ((2, 2), 0));
+    assert_eq!(found("nul"), ((1, 1), 1));
+    assert_eq!(found("nis-and-comments"), ((1, 1), 0));
+    assert_eq!(found("crlf"), ((1, 2), 1));
+    assert_eq!(found("no-end"), ((1, 1), 1));
+    assert_eq!(found("odd-numbers"), ((1, 1), 4));
+}
+
+#[test]
 fn subordinate_ids() {
     for (_, bytes) in files("subid") {
-        let entries = parse_subid(&String::from_utf8_lossy(&bytes));
+        let entries = parse_subid(&bytes);
         for uid in [0, 1000, 1001, 65536, u32::MAX] {
-            let _ = id_range(&Ids::default(), uid, Some("alice"), &entries, &entries);
+            let _ = id_range(&Ids::default(), uid, Some(b"alice"), &entries, &entries);
         }
     }
 }

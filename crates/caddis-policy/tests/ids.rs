@@ -18,7 +18,7 @@ fn range(uid: u32, subuid: &str, subgid: &str) -> Result<IdRange, RangeError> {
     id_range(
         &Ids::default(),
         uid,
-        Some("alice"),
+        Some(b"alice"),
         &parse_subid(subuid),
         &parse_subid(subgid),
     )
@@ -64,7 +64,7 @@ fn the_own_entry_comes_first() {
     let other = id_range(
         &Ids::default(),
         2000,
-        Some("1000"),
+        Some(b"1000"),
         &parse_subid(digits),
         &parse_subid(digits),
     );
@@ -89,7 +89,7 @@ fn an_entry_that_does_not_do_is_passed_over() {
         ..Ids::default()
     };
     assert_eq!(
-        id_range(&off, 1000, Some("alice"), &entries, &entries),
+        id_range(&off, 1000, Some(b"alice"), &entries, &entries),
         computed
     );
 }
@@ -159,11 +159,11 @@ fn real_ids_are_no_range() {
 fn lines_of_subuid() {
     let text = "alice:100000:65536\n\n# bob:1:1\nbob:1:1\n:5:5\ncarol:-1:5\ncarol:+1:5\ncarol:1\ncarol:1:2:3\n\
                 dave:4294967296:1\n  eve:7:8  \r\n";
-    let owners: Vec<String> = parse_subid(text)
+    let owners: Vec<Vec<u8>> = parse_subid(text)
         .into_iter()
         .map(|entry| entry.owner)
         .collect();
-    assert_eq!(owners, ["alice", "bob", "eve"]);
+    assert_eq!(owners, [&b"alice"[..], b"bob", b"eve"]);
     assert_eq!(
         parse_subid("eve:7:8"),
         [SubEntry {

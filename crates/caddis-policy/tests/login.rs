@@ -4,11 +4,11 @@
 
 use caddis_policy::{Login, Who};
 
-fn names(gid: u32) -> Option<String> {
+fn names(gid: u32) -> Option<Vec<u8>> {
     match gid {
-        27 => Some("sudo".to_owned()),
-        28 => Some("sudoers".to_owned()),
-        300 => Some("27".to_owned()),
+        27 => Some("sudo".into()),
+        28 => Some("sudoers".into()),
+        300 => Some("27".into()),
         _ => None,
     }
 }
@@ -20,7 +20,7 @@ fn bypasses(groups: &[&str], uid: u32, gids: &[u32]) -> bool {
     };
     login.bypasses(&Who {
         uid,
-        user_name: Some("sudo"),
+        user_name: Some(b"sudo"),
         gids,
         group_name: &names,
     })

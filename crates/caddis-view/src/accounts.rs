@@ -1,13 +1,16 @@
 //! The host's accounts, as far as everybody may know them.
 
 use crate::error::{Error, Result};
+use caddis_policy::accounts;
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 
-/// The accounts of the host's `/etc/passwd` and `/etc/group`, which everybody can read.
+/// The accounts of the host's `/etc/passwd` and `/etc/group`, which everybody can read. Names are
+/// bytes: users have a say in the lines of `/etc/passwd`, and one line must fail nobody else.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Accounts {
-    users: Vec<String>,
-    groups: Vec<(String, String)>,
+    users: Vec<Vec<u8>>,
+    groups: Vec<(Vec<u8>, Vec<u8>)>,
     groups_with_ordinary_members: BTreeSet<u32>,
     first_ordinary: u32,
 }
@@ -15,8 +18,9 @@ pub(crate) struct Accounts {
 impl Accounts {
     /// Reads them. Users from `min_uid` on are ordinary ones.
     pub(crate) fn read(min_uid: u32) -> Result<Accounts> {
-        let read = |path: &str| {
-            std::fs::read_to_string(path).map_err(|error| Error::refused("read", path, error))
+        let read = |path| match std::fs::read(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            other => other.map_err(|error| Error::refused("read", path, error)),
         };
         Ok(Accounts::parse(
             &read("/etc/passwd")?,
@@ -25,37 +29,24 @@ impl Accounts {
         ))
     }
 
-    fn parse(passwd: &str, group: &str, min_uid: u32) -> Accounts {
+    fn parse(passwd: &[u8], group: &[u8], min_uid: u32) -> Accounts {
         let mut accounts = Accounts {
             first_ordinary: min_uid,
             ..Accounts::default()
         };
         let mut ordinary = BTreeSet::new();
-        for line in passwd.lines() {
-            let fields: Vec<&str> = line.split(':').collect();
-            let [name, _, uid, gid, ..] = fields.as_slice() else {
-                continue;
-            };
-            accounts.users.push((*name).to_owned());
-            if uid.parse().is_ok_and(|uid| accounts.is_ordinary(uid)) {
-                ordinary.insert(*name);
-                accounts
-                    .groups_with_ordinary_members
-                    .extend(gid.parse::<u32>());
+        for user in accounts::users(passwd) {
+            accounts.users.push(user.name.to_owned());
+            if accounts.is_ordinary(user.uid) {
+                ordinary.insert(user.name);
+                accounts.groups_with_ordinary_members.insert(user.gid);
             }
         }
-        for line in group.lines() {
-            let fields: Vec<&str> = line.split(':').collect();
-            let [name, _, gid, members] = fields.as_slice() else {
-                continue;
-            };
-            accounts
-                .groups
-                .push(((*name).to_owned(), (*members).to_owned()));
-            if members.split(',').any(|member| ordinary.contains(member)) {
-                accounts
-                    .groups_with_ordinary_members
-                    .extend(gid.parse::<u32>());
+        for group in accounts::groups(group) {
+            let line = (group.name.to_owned(), group.members.to_owned());
+            accounts.groups.push(line);
+            if group.members().any(|member| ordinary.contains(member)) {
+                accounts.groups_with_ordinary_members.insert(group.gid);
             }
         }
         accounts
@@ -78,19 +69,17 @@ impl Accounts {
     }
 
     /// An `/etc/shadow` with every password locked.
-    pub(crate) fn shadow(&self) -> String {
-        self.users
-            .iter()
-            .map(|user| format!("{user}:*:19000:0:99999:7:::\n"))
-            .collect()
+    pub(crate) fn shadow(&self) -> Vec<u8> {
+        let line = |user: &Vec<u8>| [user, &b":*:19000:0:99999:7:::\n"[..]].concat();
+        self.users.iter().flat_map(line).collect()
     }
 
     /// An `/etc/gshadow` with every password locked.
-    pub(crate) fn gshadow(&self) -> String {
-        self.groups
-            .iter()
-            .map(|(group, members)| format!("{group}:*::{members}\n"))
-            .collect()
+    pub(crate) fn gshadow(&self) -> Vec<u8> {
+        let line = |(group, members): &(Vec<u8>, Vec<u8>)| {
+            [group, &b":*::"[..], members, &b"\n"[..]].concat()
+        };
+        self.groups.iter().flat_map(line).collect()
     }
 }
 
@@ -98,26 +87,32 @@ impl Accounts {
 mod tests {
     use super::*;
 
-    const PASSWD: &str = "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\nnobody:x:65534:65534::/:/bin/false\nbroken\n";
-    const GROUP: &str = "root:x:0:\nadm:x:4:alice\nmail:x:8:root\nalice:x:1000:\n";
+    const PASSWD: &[u8] =
+        b"root:x:0:0::/root:/bin/sh\nalice:x:1000:1000:\xe9:/home/alice:/bin/sh\n\
+        d\xe9:x:1001:7::/:/bin/sh\nnobody:x:65534:65534::/:/bin/false\nbroken\n";
+    const GROUP: &[u8] = b"root:x:0:\nadm:x:4:alice\nmail:x:8:root\nalice:x:1000:\nd:x:9:d\xe9\n";
 
     #[test]
-    fn every_password_is_locked() {
+    fn every_password_is_locked_and_names_are_bytes() {
         let accounts = Accounts::parse(PASSWD, GROUP, 1000);
-        assert_eq!(accounts.shadow().lines().count(), 3);
-        assert!(
-            accounts
-                .shadow()
-                .lines()
-                .all(|line| line.split(':').nth(1) == Some("*"))
-        );
-        assert!(accounts.gshadow().contains("adm:*::alice\n"));
+        let shadow = accounts.shadow();
+        let lines: Vec<&[u8]> = shadow.split_inclusive(|byte| *byte == b'\n').collect();
+        assert_eq!(lines.len(), 4);
+        assert_eq!(lines[2], b"d\xe9:*:19000:0:99999:7:::\n");
+        for line in lines {
+            assert_eq!(line.split(|byte| *byte == b':').nth(1), Some(&b"*"[..]));
+        }
+        let gshadow = accounts.gshadow();
+        assert!(gshadow.starts_with(b"root:*::\nadm:*::alice\n"));
+        assert!(gshadow.ends_with(b"d:*::d\xe9\n"));
     }
 
     #[test]
     fn a_group_counts_when_an_ordinary_user_is_in_it() {
         let accounts = Accounts::parse(PASSWD, GROUP, 1000);
         assert!(accounts.group_has_ordinary_members(4));
+        assert!(accounts.group_has_ordinary_members(7));
+        assert!(accounts.group_has_ordinary_members(9));
         assert!(accounts.group_has_ordinary_members(1000));
         assert!(accounts.group_has_ordinary_members(70000));
         assert!(!accounts.group_has_ordinary_members(0));

@@ -71,7 +71,8 @@ pub(crate) fn end_careless_parents(namespaces: &BTreeSet<u64>, all: bool) {
     for parent in parents {
         let outside = pid_namespace(parent) == pid_namespace(Pid::INIT.as_raw_nonzero().get());
         let stopped = stat(parent).is_some_and(|stat| ['T', 't'].contains(&stat.state));
-        let careless = all && !ancestors.contains(&parent) && real_uid(parent) != Some(0);
+        let careless =
+            all && !ancestors.contains(&parent) && real_uid(parent).is_some_and(|uid| uid != 0);
         if let (true, true, Some(parent)) = (outside, stopped || careless, Pid::from_raw(parent)) {
             let _ = kill_process(parent, Signal::KILL);
         }

@@ -34,7 +34,7 @@ pub(crate) fn build(name: &str, overlay: &Overlay, identity: &Identity) -> Resul
                 let Some(file) = layer.place(path)? else {
                     continue;
                 };
-                layer.file(&file, "", 0o644)?;
+                layer.file(&file, b"", 0o644)?;
             }
             Front::Covered(path) => layer.empty(path)?,
             Front::Empty(path) => {
@@ -79,7 +79,7 @@ impl Layer<'_> {
             return Ok(());
         };
         if let Some(stat) = stat {
-            return self.like(&place, "", &stat);
+            return self.like(&place, b"", &stat);
         }
         let whiteout = Mode::empty();
         mknodat(CWD, &place, FileType::CharacterDevice, whiteout, 0)
@@ -149,11 +149,11 @@ impl Layer<'_> {
         Ok(Some(self.directories(above, None)?.join(name)))
     }
 
-    fn file(&self, file: &Path, text: &str, mode: u32) -> Result<()> {
+    fn file(&self, file: &Path, text: &[u8], mode: u32) -> Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let opened = openat(CWD, file, flags, Mode::from_raw_mode(mode))
             .doing("create", || file.display())?;
-        write_all(&opened, text.as_bytes()).doing("write", || file.display())
+        write_all(&opened, text).doing("write", || file.display())
     }
 
     /// A file like the base's, with the same owner and mode, in which every password is locked. None if the
@@ -185,7 +185,7 @@ impl Layer<'_> {
     }
 
     /// A file with the owner and the mode of one of the base's.
-    fn like(&self, file: &Path, text: &str, stat: &Stat) -> Result<()> {
+    fn like(&self, file: &Path, text: &[u8], stat: &Stat) -> Result<()> {
         self.file(file, text, stat.st_mode & 0o777)?;
         let (uid, gid) = self.owner(stat);
         let (owner, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));

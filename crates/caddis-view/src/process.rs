@@ -208,7 +208,15 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_text_is_read_without_a_panic(text: Vec<u8>) {
+        fn any_name_leaves_the_rest_as_it_is(name in proptest::collection::vec(0_u8.., 0..16)) {
+            let line = [b"42 (", name.as_slice(), b") S 7"].concat();
+            let line = [line, b" 1".repeat(48)].concat();
+            let stat = Stat::parse(&line).expect("a line");
+            proptest::prop_assert_eq!((stat.pid, stat.state, stat.parent), (42, 'S', 7));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(text: Vec<u8>) {
             let _ = (Status::parse(&text), Stat::parse(&text));
         }
     }

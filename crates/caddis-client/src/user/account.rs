@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
+use caddis_policy::accounts::{UserLine, users};
+
 use super::getent::getent;
 use crate::error::Error;
 
@@ -28,27 +30,23 @@ pub struct Account {
     pub shell: OsString,
 }
 
-impl Account {
-    /// Reads a line of `passwd(5)`. Lines that are something else (comments, NIS markers) are none.
-    pub fn parse(line: &[u8]) -> Option<Self> {
-        let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
-        let [name, _, uid, gid, _, home, shell, ..] = fields.as_slice() else {
-            return None;
-        };
-        let shell = if shell.is_empty() {
-            DEFAULT_SHELL.as_bytes()
-        } else {
-            shell
-        };
-        Some(Self {
-            name: (!name.is_empty()).then(|| OsString::from_vec(name.to_vec()))?,
-            uid: number(uid)?,
-            gid: number(gid)?,
-            home: OsString::from_vec(home.to_vec()),
-            shell: OsString::from_vec(shell.to_vec()),
-        })
+impl From<UserLine<'_>> for Account {
+    fn from(line: UserLine<'_>) -> Self {
+        let text = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+        Self {
+            name: text(line.name),
+            uid: line.uid,
+            gid: line.gid,
+            home: text(line.home),
+            shell: match line.shell {
+                [] => DEFAULT_SHELL.into(),
+                shell => text(shell),
+            },
+        }
     }
+}
 
+impl Account {
     /// The account of a user id, if there is one.
     pub fn by_uid(uid: u32) -> Result<Option<Self>, Error> {
         lookup(OsStr::new(&uid.to_string()), |account| account.uid == uid)
@@ -88,7 +86,7 @@ impl Account {
 
 /// All the accounts that a text in the format of `passwd(5)` holds.
 pub fn accounts(text: &[u8]) -> impl Iterator<Item = Account> {
-    text.split(|byte| *byte == b'\n').filter_map(Account::parse)
+    users(text).map(Account::from)
 }
 
 fn lookup(key: &OsStr, wanted: impl Fn(&Account) -> bool) -> Result<Option<Account>, Error> {

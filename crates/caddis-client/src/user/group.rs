@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
+use caddis_policy::accounts::{GroupLine, groups};
+
 use super::account::{Account, number, read_if_there};
 use super::getent::getent;
 use super::switch::{group_names_are_local, groups_are_local};
@@ -42,11 +44,11 @@ impl Names {
     }
 
     /// A group's name, if it has one. `getent` is started only for what may be known elsewhere.
-    pub fn of(&self, gid: u32) -> Option<String> {
+    pub fn of(&self, gid: u32) -> Option<Vec<u8>> {
         let find = |text: &[u8]| {
-            lines(text)
+            groups(text)
                 .find(|group| group.gid == gid)
-                .map(|group| String::from_utf8_lossy(group.name).into_owned())
+                .map(|group| group.name.to_vec())
         };
         find(&self.local).or_else(|| {
             let key = gid.to_string();
@@ -58,7 +60,7 @@ impl Names {
 }
 
 /// A group's name, if it has one.
-pub fn name_of(gid: u32) -> Option<String> {
+pub fn name_of(gid: u32) -> Option<Vec<u8>> {
     Names::read().ok()?.of(gid)
 }
 
@@ -83,12 +85,10 @@ pub fn by_name(name: &str) -> Result<Option<Group>, Error> {
 }
 
 fn named(text: &[u8], name: &str) -> Option<Group> {
-    let group = lines(text).find(|group| group.name == name.as_bytes())?;
+    let group = groups(text).find(|group| group.name == name.as_bytes())?;
     let members = group
-        .members
-        .split(|byte| *byte == b',')
-        .filter(|member| !member.is_empty())
-        .map(|member| OsString::from_vec(member.to_vec()));
+        .members()
+        .map(|name| OsString::from_vec(name.to_vec()));
     Some(Group {
         name: name.to_owned(),
         gid: group.gid,
@@ -96,43 +96,10 @@ fn named(text: &[u8], name: &str) -> Option<Group> {
     })
 }
 
-/// Names and numbers of all the groups that a text in the format of `group(5)` holds.
-pub fn groups(text: &[u8]) -> impl Iterator<Item = (String, u32)> {
-    lines(text).map(|group| (String::from_utf8_lossy(group.name).into_owned(), group.gid))
-}
-
-struct Line<'a> {
-    name: &'a [u8],
-    gid: u32,
-    members: &'a [u8],
-}
-
-fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
-    text.split(|byte| *byte == b'\n').filter_map(|line| {
-        let mut fields = line.split(|byte| *byte == b':');
-        let (name, _, gid, members) = (
-            fields.next()?,
-            fields.next()?,
-            fields.next()?,
-            fields.next()?,
-        );
-        Some(Line {
-            name,
-            gid: number(gid)?,
-            members,
-        })
-    })
-}
-
 /// The groups in the format of `group(5)` that list the user.
 fn members(text: &[u8], user: &OsStr) -> Vec<u32> {
-    let listed = |group: &Line| {
-        group
-            .members
-            .split(|byte| *byte == b',')
-            .any(|member| member == user.as_bytes())
-    };
-    lines(text).filter(listed).map(|group| group.gid).collect()
+    let listed = |group: &GroupLine<'_>| group.members().any(|name| name == user.as_bytes());
+    groups(text).filter(listed).map(|group| group.gid).collect()
 }
 
 /// The groups in a line of `getent initgroups`: the name, padded, then numbers.
@@ -183,6 +150,6 @@ mod tests {
     fn an_account_is_in_its_own_group() {
         let root = Account::by_uid(0).unwrap().unwrap();
         assert_eq!(groups_of(&root).unwrap()[0], 0);
-        assert_eq!(name_of(0).unwrap(), "root");
+        assert_eq!(name_of(0).unwrap(), b"root");
     }
 }

@@ -8,7 +8,7 @@ use crate::output::quoted;
 use caddis_policy::EnvName;
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 /// The options and operands before `--`, and what is after it, while they are taken apart.
@@ -19,7 +19,7 @@ struct Parts {
     home: Option<PathBuf>,
     shell: Option<OsString>,
     directory: Option<PathBuf>,
-    login: Option<String>,
+    login: Option<Vec<u8>>,
     target: Option<Target>,
     from: Option<EnvName>,
     force: bool,
@@ -148,7 +148,7 @@ impl Parts {
             "--home" => self.home = Some(path(option, value()?)?),
             "--cwd" => self.directory = Some(path(option, value()?)?),
             "--shell" => self.shell = Some(path(option, value()?)?.into_os_string()),
-            "--name" => self.login = Some(text(value()?)?),
+            "--name" => self.login = Some(value()?.into_vec()),
             "--for" => self.target = Some(target(&text(value()?)?)?),
             "--own" => self.own = true,
             "--which" => self.which = true,

@@ -12,7 +12,7 @@ pub struct Request {
     /// `--for`: for this user, asked by root.
     pub target: Option<Target>,
     /// `--name`: the user's login name, believed only if root says so.
-    pub login: Option<String>,
+    pub login: Option<Vec<u8>>,
     /// `--all`: for every user, asked by root.
     pub everybody: bool,
 }

@@ -150,7 +150,7 @@ fn check_request(request: &Request, words: &Words) {
     // Asked for and written down; nobody has looked at who asks.
     assert_eq!(request.everybody, words.flag("--all"));
     assert_eq!(
-        request.login.as_ref().map(OsString::from).as_ref(),
+        request.login.clone().map(OsString::from_vec).as_ref(),
         words.value("--name")
     );
     let target = words

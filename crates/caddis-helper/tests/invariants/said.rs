@@ -3,6 +3,7 @@
 use super::option_of;
 use caddis_helper::arguments::{Request, Revert, Setting, Target, Verb};
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 
 /// A request as a command line again.
 pub fn said(request: &Request) -> Vec<OsString> {
@@ -98,7 +99,7 @@ pub fn said(request: &Request) -> Vec<OsString> {
         }
     }
     line.flag("--all", request.everybody);
-    line.option("--name", request.login.clone().map(Into::into));
+    line.option("--name", request.login.clone().map(OsString::from_vec));
     let target = request.target.as_ref().map(|Target { uid, gids }| {
         let gids: Vec<String> = gids.iter().map(u32::to_string).collect();
         format!("{uid}:{}", gids.join(",")).into()

@@ -247,14 +247,17 @@ pub fn verb() -> impl Strategy<Value = (Verb, bool)> {
 
 pub fn request() -> impl Strategy<Value = Request> {
     let target = (id(), vec(id(), 1..4)).prop_map(|(uid, gids)| Target { uid, gids });
-    (verb(), option::of(target), option::of(text())).prop_map(
-        |((verb, everybody), target, login)| Request {
+    (
+        verb(),
+        option::of(target),
+        option::of(vec(1..=255_u8, 0..9)),
+    )
+        .prop_map(|((verb, everybody), target, login)| Request {
             verb,
             target,
             login,
             everybody,
-        },
-    )
+        })
 }
 
 /// A command line that is right, for what can be done to it.

@@ -5,6 +5,7 @@ mod range;
 mod subid;
 
 pub(crate) use range::fits;
+pub(crate) use subid::entry;
 
 pub use map::{Extent, INITIAL_USER_NAMESPACE, MapError, gid_map, map_text, spare_uid, uid_map};
 pub use range::{IdRange, RANGE, RangeError, id_range};

@@ -1,6 +1,7 @@
 //! Which host ids belong to a user's environments.
 
 use super::{Ids, SubEntry};
+use crate::accounts::shown;
 
 /// How many ids a range has: all that fit into 16 bits, which is what packages expect of a system.
 pub const RANGE: u32 = 65536;
@@ -118,7 +119,7 @@ const SUBGID: &str = "/etc/subgid";
 pub fn id_range(
     ids: &Ids,
     uid: u32,
-    name: Option<&str>,
+    name: Option<&[u8]>,
     subuid: &[SubEntry],
     subgid: &[SubEntry],
 ) -> Result<IdRange, RangeError> {
@@ -152,14 +153,14 @@ pub fn id_range(
 
 fn own_entries<'a>(
     uid: u32,
-    name: Option<&str>,
+    name: Option<&[u8]>,
     subuid: &'a [SubEntry],
     subgid: &'a [SubEntry],
 ) -> Option<(&'a SubEntry, &'a SubEntry)> {
     Some((own_entry(uid, name, subuid)?, own_entry(uid, name, subgid)?))
 }
 
-fn own_entry<'a>(uid: u32, name: Option<&str>, entries: &'a [SubEntry]) -> Option<&'a SubEntry> {
+fn own_entry<'a>(uid: u32, name: Option<&[u8]>, entries: &'a [SubEntry]) -> Option<&'a SubEntry> {
     let mut large = entries.iter().filter(|entry| entry.count >= RANGE);
     let by_name = large.clone().find(|entry| entry.is_by_name(name));
     by_name.or_else(|| large.find(|entry| entry.is_by_uid(uid)))
@@ -171,7 +172,7 @@ fn entry_start(entry: &SubEntry, file: &'static str) -> Result<u32, RangeError> 
     }
     Err(RangeError::EntryBeyondLast {
         file,
-        owner: entry.owner.clone(),
+        owner: shown(&entry.owner),
         start: entry.start,
     })
 }
@@ -212,7 +213,7 @@ fn check_real(start: u32) -> Result<(), RangeError> {
 
 fn check_others(
     uid: u32,
-    name: Option<&str>,
+    name: Option<&[u8]>,
     start: u32,
     entries: &[SubEntry],
     file: &'static str,
@@ -227,7 +228,7 @@ fn check_others(
             uid,
             start,
             file,
-            owner: entry.owner.clone(),
+            owner: shown(&entry.owner),
             entry_start: entry.start,
             entry_count: entry.count,
         }),

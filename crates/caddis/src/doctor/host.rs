@@ -1,5 +1,6 @@
 //! The kernel and the base.
 
+use caddis_client::text::shown;
 use caddis_policy::Policy;
 
 use super::{fail, ok, warn};
@@ -72,9 +73,9 @@ pub fn namespaces() -> Check {
 /// Can the base be stacked on?
 pub fn root(policy: &Policy) -> Check {
     let topic = "base";
-    let Some(kind) = std::fs::read_to_string("/proc/self/mountinfo")
+    let Some(kind) = std::fs::read("/proc/self/mountinfo")
         .ok()
-        .and_then(|text| root_type(&text))
+        .and_then(|table| root_type(&table))
     else {
         return warn(
             topic,
@@ -97,13 +98,17 @@ pub fn root(policy: &Policy) -> Check {
     fail(topic, format!("/ is {kind}, which {why}"), hint)
 }
 
-/// The type of what is mounted last on `/` (`proc_pid_mountinfo(5)`).
-fn root_type(mountinfo: &str) -> Option<String> {
-    let mut of_root = mountinfo
-        .lines()
-        .filter(|line| line.split(' ').nth(4) == Some("/"));
-    let (_, after) = of_root.next_back()?.split_once(" - ")?;
-    after.split(' ').next().map(str::to_owned)
+/// The type of what is mounted last on `/` (`proc_pid_mountinfo(5)`). Other mounts are any user's,
+/// and their paths any bytes.
+fn root_type(mountinfo: &[u8]) -> Option<String> {
+    let lines = mountinfo.split(|byte| *byte == b'\n');
+    let mut of_root = lines.filter(|line| fields(line).nth(4) == Some(b"/"));
+    let mut after = fields(of_root.next_back()?).skip_while(|field| *field != b"-");
+    after.nth(1).map(shown)
+}
+
+fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|byte| *byte == b' ')
 }
 
 #[cfg(test)]
@@ -123,8 +128,14 @@ mod tests {
         let text = "21 1 0:1 / / rw - rootfs none rw\n\
                     22 21 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n\
                     23 22 0:2 / /proc rw - proc proc rw\n";
-        assert_eq!(root_type(text).as_deref(), Some("ext4"));
-        assert_eq!(root_type(""), None);
+        assert_eq!(root_type(text.as_bytes()).as_deref(), Some("ext4"));
+        let odd = [
+            text.as_bytes(),
+            b"24 22 0:3 / /home/alice/\xe9 rw - fuse a\xe9 rw\n",
+        ]
+        .concat();
+        assert_eq!(root_type(&odd).as_deref(), Some("ext4"));
+        assert_eq!(root_type(b""), None);
     }
 
     #[test]

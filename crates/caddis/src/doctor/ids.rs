@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use caddis_client::text;
+use caddis_policy::accounts::groups;
 use caddis_policy::{IdRange, Policy, RANGE, SubEntry, gid_map, id_range, parse_subid};
 
 use super::whom::Whom;
@@ -10,7 +12,6 @@ use crate::error::Error;
 use crate::helper::Check;
 use crate::user::account::{accounts, read_if_there};
 use crate::user::getent::getent;
-use crate::user::group;
 
 const TOPIC: &str = "ids";
 
@@ -27,7 +28,7 @@ pub fn range(policy: &Policy, whom: &Whom) -> Check {
     let range = match id_range(
         &policy.ids,
         uid,
-        whom.account.name.to_str(),
+        Some(whom.account.name.as_encoded_bytes()),
         &subuid,
         &subgid,
     ) {
@@ -51,7 +52,7 @@ fn bare(text: &str, topic: &str) -> String {
 
 fn entries(path: &str) -> Result<Vec<SubEntry>, Error> {
     let text = read_if_there(Path::new(path))?;
-    Ok(parse_subid(&String::from_utf8_lossy(&text)))
+    Ok(parse_subid(&text))
 }
 
 fn shown(range: &IdRange) -> String {
@@ -88,10 +89,9 @@ fn taken(range: &IdRange) -> Result<Option<String>, Error> {
         getent("group", None)?,
         getent("group", Some(gid_of_root.as_ref()))?,
     ] {
-        if let Some((name, gid)) =
-            group::groups(&text).find(|(_, gid)| within(range.gid_start, *gid))
-        {
-            return Ok(Some(format!("group {name} has gid {gid}")));
+        if let Some(group) = groups(&text).find(|group| within(range.gid_start, group.gid)) {
+            let name = text::shown(group.name);
+            return Ok(Some(format!("group {name} has gid {}", group.gid)));
         }
     }
     Ok(None)

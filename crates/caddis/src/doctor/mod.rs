@@ -1,5 +1,6 @@
 //! What can be checked of a host without privilege, and the helper's own checks after that.
 
+mod accounts;
 mod host;
 mod ids;
 mod install;
@@ -30,6 +31,9 @@ pub fn examine(user: Option<&OsStr>) -> Result<Vec<Check>, Error> {
         ));
     } else {
         checks.push(host::root(&policy));
+    }
+    if rustix::process::getuid().is_root() {
+        checks.push(accounts::lines());
     }
     if let Some(whom) = &whom {
         checks.extend([whom.home(), whom.access(&policy), ids::range(&policy, whom)]);

@@ -97,7 +97,7 @@ impl Whom {
     pub fn access(&self, policy: &Policy) -> Check {
         let who = Who {
             uid: self.account.uid,
-            user_name: self.account.name.to_str(),
+            user_name: Some(self.account.name.as_encoded_bytes()),
             gids: &self.groups,
             group_name: &group::name_of,
         };

@@ -46,7 +46,7 @@ impl Signals {
     /// (`nohup`, a script's `trap ''`) stays ignored, here and in the command.
     pub fn take() -> Result<Self, Error> {
         let failed = |reason| Error::io("set up", "the handling of signals", reason);
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let status = std::fs::read("/proc/self/status").unwrap_or_default();
         let ignored = ignored(&status);
         let wanted = FORWARDED
             .iter()
@@ -81,10 +81,12 @@ fn event(number: i32) -> Option<Event> {
 }
 
 /// The set of ignored signals in a `/proc/PID/status`, bit 0 being signal 1.
-fn ignored(status: &str) -> u64 {
-    let field = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+fn ignored(status: &[u8]) -> u64 {
+    let mut lines = status.split(|byte| *byte == b'\n');
+    let field = lines.find_map(|line| line.strip_prefix(b"SigIgn:"));
     field
-        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        .and_then(|hex| std::str::from_utf8(hex.trim_ascii()).ok())
+        .and_then(|hex| u64::from_str_radix(hex, 16).ok())
         .unwrap_or(0)
 }
 
@@ -94,7 +96,7 @@ mod tests {
 
     #[test]
     fn reads_what_is_ignored() {
-        assert_eq!(ignored("Name:\tx\nSigIgn:\t0000000000001001\n"), 0x1001);
-        assert_eq!(ignored(""), 0);
+        assert_eq!(ignored(b"Name:\t\xff\nSigIgn:\t0000000000001001\n"), 0x1001);
+        assert_eq!(ignored(b""), 0);
     }
 }

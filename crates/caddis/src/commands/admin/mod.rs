@@ -10,6 +10,8 @@ pub mod sessions;
 pub mod stop;
 pub mod watch;
 
+use std::io::Write;
+
 use clap::{Args, Subcommand};
 
 use crate::error::Error;
@@ -57,4 +59,10 @@ impl Admin {
             Command::Policy(command) => command.run(),
         }
     }
+}
+
+/// What goes on all the same, but should be known.
+fn warn(text: &str) {
+    // Nobody is left to read it if standard error is gone.
+    let _ = writeln!(std::io::stderr().lock(), "caddis: warning: {text}");
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::scope::require_root;
+use super::warn;
 use crate::commands::output::print;
 use crate::error::Error;
 use crate::helper::Call;
@@ -44,6 +45,10 @@ impl Refresh {
             return Ok(status);
         }
         for record in &records {
+            if let Ok(text) = record.text("warning") {
+                warn(&text);
+                continue;
+            }
             let environments = match record.number("instances")? {
                 1 => "1 running environment".to_owned(),
                 count => format!("{count} running environments"),

@@ -158,9 +158,9 @@ fn existing(name: &str) -> Result<GroupName, Error> {
     };
     // sshd goes by numbers, and calls each by the first name that it finds.
     match group::name_of(group.gid) {
-        Some(first) if first != name => {
+        Some(first) if first != name.as_bytes() => {
             let error = failed("its number has another name first, and sshd goes by that");
-            Err(error.hint(format!("--group {}", shown(first.as_bytes()))))
+            Err(error.hint(format!("--group {}", shown(&first))))
         }
         _ => Ok(checked),
     }

@@ -23,10 +23,10 @@ mod sshd;
 mod status;
 mod survey;
 
-use std::io::Write;
-
 use caddis_policy::Policy;
 use clap::{Args, Subcommand};
+
+use super::warn;
 
 use crate::doctor::load_policy;
 use crate::error::Error;
@@ -78,12 +78,6 @@ fn policy() -> Result<Policy, Error> {
         Some(hint) => error.hint(hint),
         None => error,
     })
-}
-
-/// What goes on all the same, but should be known.
-fn warn(text: &str) {
-    // Nobody is left to be told if standard error is gone.
-    let _ = writeln!(std::io::stderr().lock(), "caddis: warning: {text}");
 }
 
 /// "a", "a and b", "a, b and c".

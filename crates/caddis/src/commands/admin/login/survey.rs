@@ -193,7 +193,7 @@ fn judged<T>(account: &Account, judge: impl FnOnce(&Who<'_>) -> T) -> Result<T, 
     let gids = group::groups_of(account)?;
     Ok(judge(&Who {
         uid: account.uid,
-        user_name: account.name.to_str(),
+        user_name: Some(account.name.as_encoded_bytes()),
         gids: &gids,
         group_name: &group::name_of,
     }))
@@ -234,7 +234,10 @@ fn is_left_out(account: &Account, drop_in: &DropIn, policy: &Policy) -> Result<b
     judged(account, |who| {
         let names = || who.gids.iter().filter_map(|gid| group::name_of(*gid));
         policy.login.bypasses(who)
-            || names().any(|name| drop_in.bypass.iter().any(|left| left.as_str() == name))
+            || names().any(|name| {
+                let mut left = drop_in.bypass.iter();
+                left.any(|left| left.as_str().as_bytes() == name)
+            })
     })
 }
 
@@ -261,7 +264,8 @@ fn name_of(account: &Account) -> Option<String> {
 /// The names of the groups that the policy leaves out, numbers resolved; those without a name are caddis-login's to know.
 pub fn bypass_names(policy: &Policy) -> Vec<String> {
     let name = |entry: &String| match number(entry.as_bytes()) {
-        Some(gid) => group::name_of(gid),
+        // What takes the place of a byte that is no text is no sign of a name either, and refused as such.
+        Some(gid) => group::name_of(gid).map(|name| String::from_utf8_lossy(&name).into_owned()),
         None => Some(entry.clone()),
     };
     let mut names: Vec<String> = Vec::new();
