@@ -1,6 +1,7 @@
 //! Malformed lines of the user database, which everybody passes over: root is the one to know.
 
-use caddis_helper::output;
+use crate::say;
+use caddis_helper::output::fields;
 use caddis_policy::accounts::{TABLES, skipped};
 
 /// So many of a file are named; that there are more is.
@@ -14,12 +15,12 @@ pub(crate) fn tell() {
         };
         let mut lines = skipped(table, &text);
         for one in lines.by_ref().take(MOST) {
-            output::line(&[("warning", &format!("{path}: {one}"))]);
+            say::plain(&fields(&[("warning", &format!("{path}: {one}"))]));
         }
         let more = lines.count();
         if more > 0 {
             let text = format!("{path}: {more} more lines are skipped");
-            output::line(&[("warning", &text)]);
+            say::plain(&fields(&[("warning", &text)]));
         }
     }
 }
