@@ -10,8 +10,9 @@ mod sessions;
 mod watch;
 
 use caddis_helper::host;
+use caddis_helper::last_state::{policy_or_last, remember};
 use caddis_helper::output;
-use caddis_policy::INITIAL_USER_NAMESPACE;
+use caddis_policy::{INITIAL_USER_NAMESPACE, Policy};
 use caddis_view::Error;
 use caddis_view::veil::Look;
 use rustix::process::{getuid, umask};
@@ -47,10 +48,10 @@ fn run(arguments: &[OsString]) -> Result<u8, Error> {
             .hint("leave it first (`exit`), then try again on the host"));
     }
     match words[..] {
-        ["sessions"] => sessions::run(&host::policy()?, sessions::Which::All),
-        ["sessions", "--stale"] => sessions::run(&host::policy()?, sessions::Which::Stale),
-        ["refresh"] => refresh::run(&host::policy()?, &Look::Changes),
-        ["refresh", "--full"] => refresh::run(&host::policy()?, &Look::Everything),
+        ["sessions"] => sessions::run(&policy_or_last()?, sessions::Which::All),
+        ["sessions", "--stale"] => sessions::run(&policy_or_last()?, sessions::Which::Stale),
+        ["refresh"] => refresh::run(&noted()?, &Look::Changes),
+        ["refresh", "--full"] => refresh::run(&noted()?, &Look::Everything),
         ["watch"] => watch::run(false),
         ["watch", "--verbose"] => watch::run(true),
         [packages::VERB, uid, name, number] => packages::one(&host::policy()?, uid, name, number),
@@ -59,6 +60,13 @@ fn run(arguments: &[OsString]) -> Result<u8, Error> {
                 .hint("this program is called by `caddis admin`; see `caddis admin --help`"),
         ),
     }
+}
+
+/// The policy; where its environments lie is remembered.
+fn noted() -> Result<Policy, Error> {
+    let policy = host::policy()?;
+    remember(&policy)?;
+    Ok(policy)
 }
 
 /// Whether this is no environment and no container.

@@ -10,7 +10,7 @@ use crate::settings::Settings;
 use crate::variables::Variables;
 use crate::verbs::config::read_settings;
 use crate::verbs::trial;
-use crate::{log, login, output, processes};
+use crate::{last_state, log, login, output, processes};
 use caddis_changes::renew::Renewal;
 use caddis_policy::{EnvName, Policy};
 use caddis_sys::{Signals, default_actions, empty_mask, pidfd_send_signal, set_mask};
@@ -204,6 +204,7 @@ fn start_or_join(
                 _ => continue,
             }
         }
+        last_state::remember(policy)?;
         // Again, under the lock that a removal needs, too.
         environments.create(name)?;
         let directory = environments.open(name)?.ok_or_else(|| missing(name))?;
