@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod accounts;
 mod packages;
 mod refresh;
 mod sessions;
@@ -17,6 +18,7 @@ use caddis_view::Error;
 use caddis_view::veil::Look;
 use rustix::process::{getuid, umask};
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 /// Exit status: Caddis itself failed.
@@ -52,6 +54,15 @@ fn run(arguments: &[OsString]) -> Result<u8, Error> {
         ["sessions", "--stale"] => sessions::run(&policy_or_last()?, sessions::Which::Stale),
         ["refresh"] => refresh::run(&noted()?, &Look::Changes),
         ["refresh", "--full"] => refresh::run(&noted()?, &Look::Everything),
+        ["accounts"] => accounts::look_after(&policy_or_last()?, None),
+        ["accounts", "--deleted", _] => {
+            let deleted = arguments.last().map(|name| name.as_bytes());
+            accounts::look_after(&policy_or_last()?, deleted)
+        }
+        ["orphans"] => accounts::list(&policy_or_last()?),
+        ["remove-orphans", ref directories @ ..] => {
+            accounts::remove_these(&policy_or_last()?, directories)
+        }
         ["watch"] => watch::run(false),
         ["watch", "--verbose"] => watch::run(true),
         [packages::VERB, uid, name, number] => packages::one(&host::policy()?, uid, name, number),

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod account;
 mod accounts;
 mod afterwards;
 mod apart;
@@ -39,6 +40,7 @@ mod leftover;
 mod memory;
 mod merge;
 pub mod mountinfo;
+pub mod orphans;
 pub mod overlayfs;
 pub mod owner;
 pub mod packages;

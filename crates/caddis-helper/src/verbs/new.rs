@@ -2,6 +2,7 @@
 
 use crate::caller::Whom;
 use crate::host::RUN;
+use crate::ownership::settle;
 use caddis_policy::{EnvName, Policy};
 use caddis_view::store::{Environments, missing};
 use caddis_view::{Error, Runtime};
@@ -15,6 +16,7 @@ pub(crate) fn run(
     from: Option<&EnvName>,
 ) -> Result<u8, Error> {
     let identity = whom.identity(policy)?;
+    settle(policy, identity.uid)?;
     let environments = Environments::of(&policy.storage.state, identity.uid, true)?
         .ok_or_else(|| Error::kernel("open", "the environments of the user", Errno::NOENT))?;
     environments.remove_leftovers()?;

@@ -17,7 +17,7 @@ pub(crate) fn run(
     force: bool,
 ) -> Result<u8, Error> {
     let uid = whom.uid(policy)?;
-    let environments = Environments::of(&policy.storage.state, uid, false)?;
+    let environments = Environments::seen(&policy.storage.state, uid, whom.by_root)?;
     let mut status = 0;
     for name in names {
         let result = match &environments {

@@ -2,7 +2,9 @@
 
 use crate::arguments::{Role, Session};
 use crate::caller::Whom;
+use crate::files::handed_on;
 use crate::host::RUN;
+use crate::ownership::settle;
 use crate::plan::plan;
 use crate::preferred::{By, environment};
 use crate::sanitise::CallersState;
@@ -58,6 +60,9 @@ pub(crate) fn run(
     } else {
         By::Command
     };
+    handed_on(&files, false)?;
+    settle(policy, identity.uid)?;
+    handed_on(&files, true)?;
     let environments = open(policy, &identity)?;
     let name = environment(policy, Some(&environments), session.name.as_ref(), by)?;
     let settings = create(&environments, &name)?;
@@ -191,6 +196,13 @@ fn start_or_join(
             other => other?,
         };
         if let Some(instance) = running {
+            if !runtime.is_of(environments.directory())? {
+                // Of an account that had the number before.
+                match runtime.stop(&instance, Duration::ZERO) {
+                    Err(error) if error.errno != Some(REMOVED) => return Err(error),
+                    _ => continue,
+                }
+            }
             if let Some(held) = runtime.join_sessions(session.login)? {
                 let renewed = renew(&runtime, &instance, identity, environments, name)?;
                 warnings.extend(renewed);
@@ -224,6 +236,7 @@ fn start_or_join(
                 false => packages(policy, directory),
             },
         };
+        runtime.bind(environments.directory())?;
         let begun = start.begin(runtime);
         return match begun {
             Ok(entrance) => {

@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// The one of this name, or the one that is meant.
 pub(crate) fn one(policy: &Policy, whom: &Whom, name: Option<&EnvName>) -> Result<u8, Error> {
     let uid = whom.uid(policy)?;
-    let environments = Environments::of(&policy.storage.state, uid, false)?;
+    let environments = Environments::seen(&policy.storage.state, uid, whom.by_root)?;
     let name = environment(policy, environments.as_ref(), name, By::Command)?;
     match environments
         .map(|all| all.open(&name))
@@ -39,7 +39,7 @@ pub(crate) fn every(policy: &Policy, whom: &Whom) -> Result<u8, Error> {
         status = crate::FAILED;
     };
     for uid in whom.uids(policy)? {
-        let names = match names(policy, uid) {
+        let names = match names(policy, whom, uid) {
             Err(error) => {
                 tell(&error);
                 continue;
@@ -55,8 +55,8 @@ pub(crate) fn every(policy: &Policy, whom: &Whom) -> Result<u8, Error> {
     Ok(status)
 }
 
-fn names(policy: &Policy, uid: u32) -> Result<Vec<EnvName>, Error> {
-    match Environments::of(&policy.storage.state, uid, false)? {
+fn names(policy: &Policy, whom: &Whom, uid: u32) -> Result<Vec<EnvName>, Error> {
+    match Environments::seen(&policy.storage.state, uid, whom.by_root)? {
         Some(environments) => environments.names(),
         None => Ok(Vec::new()),
     }
