@@ -174,8 +174,9 @@ fn a_policy_that_is_not_in_order_lets_nobody_in() {
         host.sh("root", spoil).ok();
         host.inside("alice", "true").exits(125).says("cannot trust /etc/caddis/policy.toml: it must belong to root, and nobody else may write it");
     }
-    // Without one, the defaults.
+    // An empty one means the defaults.
     host.sh("root", "rm /etc/caddis/policy.toml").ok();
+    host.policy("");
     host.inside("alice", "true").ok();
     eventually("it lingers", || {
         host.first_process(1000, "default").is_some()

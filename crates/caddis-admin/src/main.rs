@@ -6,6 +6,7 @@
 #![deny(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod accounts;
 mod odd_lines;
 mod packages;
 mod refresh;
@@ -14,11 +15,13 @@ mod sessions;
 mod watch;
 
 use caddis_helper::host;
-use caddis_policy::INITIAL_USER_NAMESPACE;
+use caddis_helper::last_state::{policy_or_last, remember};
+use caddis_policy::{INITIAL_USER_NAMESPACE, Policy};
 use caddis_view::Error;
 use caddis_view::veil::Look;
 use rustix::process::{getuid, umask};
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 /// Exit status: Caddis itself failed.
@@ -50,10 +53,17 @@ fn run(arguments: &[OsString]) -> Result<u8, Error> {
             .hint("leave it first (`exit`), then try again on the host"));
     }
     match words[..] {
-        ["sessions"] => sessions::run(&host::policy()?, sessions::Which::All),
-        ["sessions", "--stale"] => sessions::run(&host::policy()?, sessions::Which::Stale),
-        ["refresh"] => refresh::run(&host::policy()?, &Look::Changes),
-        ["refresh", "--full"] => refresh::run(&host::policy()?, &Look::Everything),
+        ["sessions"] => sessions::run(&known()?, sessions::Which::All),
+        ["sessions", "--stale"] => sessions::run(&known()?, sessions::Which::Stale),
+        ["refresh"] => refresh::run(&noted()?, &Look::Changes),
+        ["refresh", "--full"] => refresh::run(&noted()?, &Look::Everything),
+        ["accounts"] => accounts::look_after(&known()?, None),
+        ["accounts", "--deleted", _] => {
+            let deleted = arguments.last().map(|name| name.as_bytes());
+            accounts::look_after(&known()?, deleted)
+        }
+        ["orphans"] => accounts::list(&known()?),
+        ["remove-orphans", ref directories @ ..] => accounts::remove_these(&known()?, directories),
         ["watch"] => watch::run(false),
         ["watch", "--verbose"] => watch::run(true),
         [packages::VERB, uid, name, number] => packages::one(&host::policy()?, uid, name, number),
@@ -62,6 +72,20 @@ fn run(arguments: &[OsString]) -> Result<u8, Error> {
                 .hint("this program is called by `caddis admin`; see `caddis admin --help`"),
         ),
     }
+}
+
+/// The policy, or what can be done without one.
+fn known() -> Result<Policy, Error> {
+    let (policy, warnings) = policy_or_last()?;
+    warnings.iter().for_each(|text| say::warn(text));
+    Ok(policy)
+}
+
+/// The policy; where its environments lie is remembered.
+fn noted() -> Result<Policy, Error> {
+    let policy = host::policy()?;
+    remember(&policy)?;
+    Ok(policy)
 }
 
 /// Whether this is no environment and no container.

@@ -3,6 +3,7 @@
 use crate::{odd_lines, packages, say};
 use caddis_helper::host::RUN;
 use caddis_helper::output::fields;
+use caddis_helper::ownership::sweep;
 use caddis_policy::{EnvName, Policy};
 use caddis_view::packages::{current, see_to};
 use caddis_view::refresh::{instances, refresh};
@@ -31,6 +32,8 @@ const LONGEST: Duration = Duration::from_secs(30);
 static BUSY: Mutex<BTreeSet<(u32, String)>> = Mutex::new(BTreeSet::new());
 
 pub(crate) fn run(policy: &Policy, look: &Look) -> Result<u8> {
+    // What runs for an account that is gone need not be refreshed.
+    let swept = sweep(policy, None)?;
     let veil = veil::refresh(policy, look)?;
     let what = if veil.built { "built" } else { "unchanged" };
     let done = all(policy, LONGEST)?;
@@ -45,7 +48,8 @@ pub(crate) fn run(policy: &Policy, look: &Look) -> Result<u8> {
     let mut failed = false;
     // After all have been refreshed: this may take a moment.
     let packages = packages::all(policy, &done.due).err();
-    for error in done.errors.iter().chain(&unfinished).chain(&packages) {
+    let errors = swept.errors.iter().chain(&done.errors);
+    for error in errors.chain(&unfinished).chain(&packages) {
         say::error(error);
         failed = true;
     }

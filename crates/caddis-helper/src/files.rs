@@ -16,7 +16,7 @@ use caddis_sys::{close_from, inherited};
 use caddis_view::Error;
 use caddis_view::error::Context;
 use rustix::fs::{AtFlags, FileType, OFlags, StatxFlags, fcntl_getfl, fstatfs, statx};
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// The first one's number.
@@ -42,6 +42,16 @@ pub(crate) fn take(count: u8) -> Result<Vec<OwnedFd>, Error> {
         }
     }
     Ok(files)
+}
+
+/// Whether what is executed next gets them.
+pub(crate) fn handed_on(files: &[OwnedFd], whether: bool) -> Result<(), Error> {
+    let flags = match whether {
+        true => FdFlags::empty(),
+        false => FdFlags::CLOEXEC,
+    };
+    let set = |file: &OwnedFd| fcntl_setfd(file, flags).doing("fcntl", || "the caller's files");
+    files.iter().try_for_each(set)
 }
 
 fn descriptor(number: RawFd) -> String {

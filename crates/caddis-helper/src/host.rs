@@ -1,22 +1,24 @@
 //! The files of the administrator that are read: policy, accounts, id ranges. All of them must be
 //! root's alone to write.
 
-use caddis_policy::{IdRange, Policy, SYSCONFDIR, SubEntry, accounts, id_range, parse_subid};
+use caddis_policy::{
+    IdRange, NO_POLICY, Policy, SYSCONFDIR, SubEntry, accounts, id_range, parse_subid,
+};
+use caddis_trust::{Fault, Kind};
 use caddis_view::Error;
-use caddis_view::error::Context;
-use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
-use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::path::Path;
 
 /// Where the run-time state is.
 pub const RUN: &str = "/run/caddis";
 
-/// The policy; the defaults if there is no file.
+/// The policy. A rule that is not there is no permission: without a file, or with one that others than root could
+/// exchange, nobody starts anything.
 pub fn policy() -> Result<Policy, Error> {
     let path = format!("{SYSCONFDIR}/policy.toml");
     let Some(text) = trusted(&path)? else {
-        return Ok(Policy::default());
+        return Err(Error::refused("read the policy", &path, "there is none").hint(NO_POLICY));
     };
     caddis_policy::parse_bytes(&text).map_err(|errors| {
         Error::refused(
@@ -28,24 +30,34 @@ pub fn policy() -> Result<Policy, Error> {
     })
 }
 
-/// The content of a file of root's; `None`: there is none.
+/// The content of a file that only root can change or exchange; `None`: there is none.
 fn trusted(path: &str) -> Result<Option<Vec<u8>>, Error> {
-    let file = match openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+    let file = match caddis_trust::open(Path::new(path)) {
         Ok(file) => file,
-        Err(Errno::NOENT) => return Ok(None),
-        Err(errno) => return Err(errno).doing("open", || path),
+        Err(fault) if fault.kind == Kind::Missing => return Ok(None),
+        Err(fault) => return Err(untrusted(path, &fault)),
     };
-    let stat = fstat(&file).doing("stat", || path)?;
-    if stat.st_uid != 0 || stat.st_mode & 0o022 != 0 {
-        let reason = "it must belong to root, and nobody else may write it";
-        return Err(Error::refused("trust", path, reason)
-            .hint(format!("chown root: {path} && chmod go-w {path}")));
-    }
     let mut bytes = Vec::new();
     std::fs::File::from(file)
         .read_to_end(&mut bytes)
         .map_err(|error| Error::refused("read", path, error))?;
     Ok(Some(bytes))
+}
+
+fn untrusted(path: &str, fault: &Fault) -> Error {
+    let object = fault.path.display();
+    let error = match fault.kind {
+        Kind::Kernel(errno) => Error::kernel("open", object, errno),
+        _ if fault.path == Path::new(path) => Error::refused("trust", object, fault.reason()),
+        _ => {
+            let reason = format!("{path} could be exchanged there: {}", fault.reason());
+            Error::refused("trust", object, reason)
+        }
+    };
+    match fault.remedy() {
+        Some(remedy) => error.hint(remedy),
+        None => error,
+    }
 }
 
 /// The name of the user `id`, or, where `path` is `/etc/group`, of the group: as bytes, for a rule

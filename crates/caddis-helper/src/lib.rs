@@ -16,9 +16,12 @@ mod caller;
 mod files;
 pub mod host;
 mod inside;
+pub mod last_state;
 mod log;
 mod login;
+mod name_service;
 pub mod output;
+pub mod ownership;
 mod plan;
 mod policy_paths;
 mod preferred;
@@ -105,7 +108,10 @@ fn answer() -> Result<Answer, Error> {
 }
 
 fn on_host(request: Request, state: CallersState, files: Vec<OwnedFd>) -> Result<Answer, Error> {
-    let policy = host::policy()?;
+    let (policy, warnings) = match request.needs_rules() || !rustix::process::getuid().is_root() {
+        true => (host::policy()?, Vec::new()),
+        false => last_state::policy_or_last()?,
+    };
     let whom = caller::Whom::of(&request)?;
     let mask = match &request.verb {
         // It holds nothing that others wait for, so the caller may end it as any program of theirs.
@@ -149,5 +155,8 @@ fn on_host(request: Request, state: CallersState, files: Vec<OwnedFd>) -> Result
             let _ = Runtime::sweep(Path::new(host::RUN), uid);
         }
     }
-    answer
+    answer.map(|mut answer| {
+        warnings.into_iter().for_each(|text| answer.warn(text));
+        answer
+    })
 }

@@ -48,6 +48,9 @@ pub const SYSCONFDIR: &str = match option_env!("CADDIS_SYSCONFDIR") {
     None => "/etc/caddis",
 };
 
+/// What to do where there is no policy file.
+pub const NO_POLICY: &str = "`make install` puts one there; an empty file means the defaults";
+
 pub use access::{Access, Refusal, Who};
 pub use capability::{Capability, Root, UnknownCapability};
 pub use devices::{Devices, PatternError};

@@ -3,7 +3,7 @@
 //! is recognised as such, because the kernel says who is alive and who holds a FIFO open.
 
 use crate::ending::{wait_for_end, wait_until_gone};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Result, write_all};
 use crate::owner::OWNER;
 use crate::process::Stat;
 use crate::record::{RUNS, Record};
@@ -29,6 +29,9 @@ const RECORD: &str = "init";
 /// Left by a refresh for the next session; then, while that one deals with it.
 const REFRESHED: &str = "refreshed";
 const DEALING: &str = "refreshed.now";
+
+/// Which directory the instance's environment is in; see [`Runtime::bind`].
+const BOUND: &str = "of";
 
 /// The error number of an operation on an environment that was removed while it waited.
 pub const REMOVED: Errno = Errno::STALE;
@@ -338,6 +341,30 @@ impl Runtime {
         self.clear(DEALING);
     }
 
+    /// Notes which directory of a user's environments the instance that starts now is of.
+    pub fn bind(&self, environments: &OwnedFd) -> Result<()> {
+        self.clear(BOUND);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = openat(&self.directory, BOUND, flags, Mode::RUSR | Mode::WUSR)
+            .doing("create", || BOUND)?;
+        write_all(&file, identity(environments)?.as_bytes()).doing("write", || BOUND)
+    }
+
+    /// Whether the instance is of this directory of a user's environments: not one of an account that had the number
+    /// before and whose environments were set aside while it started.
+    pub fn is_of(&self, environments: &OwnedFd) -> Result<bool> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = match openat(&self.directory, BOUND, flags, Mode::empty()) {
+            Ok(file) => file,
+            // It was started before there were such notes.
+            Err(Errno::NOENT) => return Ok(true),
+            Err(errno) => return Err(errno).doing("open", || BOUND),
+        };
+        let mut buffer = [0_u8; 64];
+        let length = rustix::io::read(&file, &mut buffer).doing("read", || BOUND)?;
+        Ok(buffer[..length] == *identity(environments)?.as_bytes())
+    }
+
     /// Ends the instance: SIGTERM to all of its processes, then, after `grace`, SIGKILL.
     ///
     /// The lock is given back while this waits, because process 1 may be waiting for it in turn; the
@@ -360,7 +387,7 @@ impl Runtime {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let user = openat(&self.directory, "..", flags, Mode::empty());
         let user = user.doing("open", || "the run-time directory")?;
-        for name in [RECORD, SESSIONS, OWNER, REFRESHED, DEALING, LOCK] {
+        for name in [RECORD, SESSIONS, BOUND, OWNER, REFRESHED, DEALING, LOCK] {
             match unlinkat(&self.directory, name, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(errno).doing("remove", || name),
@@ -392,6 +419,12 @@ fn read_record(directory: &OwnedFd, name: &str) -> Result<Option<(Record, OwnedF
     Ok(record.map(|record| (record, file)))
 }
 
+/// A directory, as long as it exists.
+fn identity(directory: &OwnedFd) -> Result<String> {
+    let stat = fstat(directory).doing("stat", || "the environments of a user")?;
+    Ok(format!("{} {}\n", stat.st_dev, stat.st_ino))
+}
+
 /// The run-time directory of an environment, if there is one.
 fn directory(run: &Path, uid: u32, name: &EnvName) -> Result<Option<OwnedFd>> {
     let open = || {
@@ -410,7 +443,7 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(3);
 
 /// Takes the lock. Not with a wait that has no end: whoever holds it may be frozen by its user, and root is not to
 /// hang for that.
-fn lock_within_reason(lock: &OwnedFd, name: &str) -> Result<()> {
+pub(crate) fn lock_within_reason(lock: &OwnedFd, name: &str) -> Result<()> {
     let since = Instant::now();
     loop {
         match flock(lock, FlockOperation::NonBlockingLockExclusive) {

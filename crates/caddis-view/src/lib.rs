@@ -16,6 +16,7 @@
 #![deny(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod account;
 mod accounts;
 mod afterwards;
 mod apart;
@@ -41,6 +42,7 @@ mod leftover;
 mod memory;
 mod merge;
 pub mod mountinfo;
+pub mod orphans;
 pub mod overlayfs;
 pub mod owner;
 pub mod packages;

@@ -46,7 +46,7 @@ impl Start<'_> {
     /// was opened in the same mount namespace.
     pub(crate) fn environment(&self) -> Result<OwnedFd> {
         let state = &self.policy.storage.state;
-        Environments::of(state, self.identity.uid, false)?
+        Environments::of_anybody(state, self.identity.uid)?
             .map(|environments| environments.open(self.name))
             .transpose()?
             .flatten()

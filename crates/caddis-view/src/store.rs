@@ -1,6 +1,7 @@
 //! Environments on disk: `STATE/env/UID/NAME/`, root's alone. The changes in there carry the ids of
 //! the host as they are, root's setuid files too, so nobody else may ever reach them by a path.
 
+use crate::account::{Account, Claim, Local, Note};
 use crate::error::{Context, Error, Result};
 use crate::packages;
 use crate::plan::upper_name;
@@ -89,17 +90,72 @@ pub struct Usage {
 }
 
 impl Environments {
-    /// Opens those of `uid` below the state directory; `None`: the user has none and `create` is not set.
+    /// Opens those of the account that has the number `uid` now, below the state directory; `None`: it has none and
+    /// `create` is not set. Those of an account that had the number before are not its own: they are neither opened
+    /// nor shown.
     pub fn of(state: &Path, uid: u32, create: bool) -> Result<Option<Environments>> {
+        let local = Local::of(uid);
+        let found = Environments::of_anybody(state, uid)?;
+        let is_new = found.is_none();
+        let note = match &found {
+            Some(found) => Note::read(&found.directory)?,
+            None => None,
+        };
+        let claim = Claim::judge(note.as_ref().map(|note| &note.account), &local);
+        let found = match (found, &claim) {
+            (None, _) if !create => return Ok(None),
+            (Some(_), Claim::Former | Claim::Gone) if !create => return Ok(None),
+            (_, Claim::Former | Claim::Gone) => return Err(of_another(uid)),
+            (None, Claim::Unknown) => return Err(no_account(uid)),
+            (Some(_), Claim::Unknown) if create => return Err(no_account(uid)),
+            (None, _) => Environments::make(state, uid)?,
+            (Some(found), _) => found,
+        };
+        if let Claim::New(account) = &claim {
+            match account.note(&found.directory) {
+                // No room, for one. They are there and can be used; it is noted the next time.
+                Err(_) if !is_new => {}
+                other => other?,
+            }
+        }
+        Ok(Some(found))
+    }
+
+    /// Opens those that are of `uid`, whosever they are: for root, who looks after them.
+    pub fn of_anybody(state: &Path, uid: u32) -> Result<Option<Environments>> {
         let open = || {
-            let all = root_directory(top_directory(state)?, "env", create)?;
-            root_directory(all, &uid.to_string(), create)
+            let all = root_directory(top_directory(state)?, "env", false)?;
+            root_directory(all, &uid.to_string(), false)
         };
         match open() {
             Ok(directory) => Ok(Some(Environments { directory })),
-            Err(error) if !create && error.errno == Some(Errno::NOENT) => Ok(None),
+            Err(error) if error.errno == Some(Errno::NOENT) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Those that somebody sees who asks for those of `uid`: root all of them, others their own.
+    pub fn seen(state: &Path, uid: u32, by_root: bool) -> Result<Option<Environments>> {
+        match by_root {
+            true => Environments::of_anybody(state, uid),
+            false => Environments::of(state, uid, false),
+        }
+    }
+
+    /// Makes the directory for those of `uid`.
+    pub(crate) fn make(state: &Path, uid: u32) -> Result<Environments> {
+        let directory = root_directory(environments(state)?, &uid.to_string(), true)?;
+        Ok(Environments { directory })
+    }
+
+    /// Makes it for an account that is not in the local files.
+    pub fn claim(state: &Path, uid: u32, account: &Account) -> Result<()> {
+        account.note(&Environments::make(state, uid)?.directory)
+    }
+
+    /// Whose they are noted to be.
+    pub fn note(&self) -> Result<Option<Note>> {
+        Note::read(&self.directory)
     }
 
     /// The users that have environments.
@@ -297,6 +353,27 @@ impl Environments {
         )
         .doing("set the time of", || name)
     }
+}
+
+/// The environments of a number belong to an account that had it before.
+fn of_another(uid: u32) -> Error {
+    Error::refused(
+        "use",
+        format!("the environments of user {uid}"),
+        "they belong to an account that had this number before",
+    )
+    .hint("the administrator can set them aside with `caddis admin refresh`")
+}
+
+/// Nobody can say who has a number.
+#[must_use]
+pub fn no_account(uid: u32) -> Error {
+    Error::refused(
+        "find out",
+        format!("whose the environments of user {uid} are"),
+        "no account with this number is found",
+    )
+    .hint(format!("`getent passwd {uid}` must print its line"))
 }
 
 /// There is no environment of that name.

@@ -7,6 +7,7 @@ use super::places::Places;
 use crate::say;
 use crate::{packages, refresh};
 use caddis_helper::output::printable;
+use caddis_helper::ownership::sweep;
 use caddis_policy::{EnvName, Policy};
 use caddis_view::Result;
 use caddis_view::veil::{self, Look};
@@ -45,6 +46,8 @@ pub(super) struct Watcher {
     merges: Arc<Mutex<Budget>>,
     /// Some instances have not been refreshed: when it is their turn again.
     pending: Option<Instant>,
+    /// The list of accounts that was looked at last: its inode and its time.
+    accounts: Option<(u64, i64, u64)>,
     /// Names were lost, of which the veil might need one.
     unsure: bool,
 }
@@ -68,6 +71,7 @@ impl Watcher {
             looks: Budget::new(300, Duration::from_secs(3600)),
             merges: Arc::new(Mutex::new(Budget::new(100, Duration::from_secs(10)))),
             pending: None,
+            accounts: None,
             unsure: false,
         };
         watcher.watch_mounts();
@@ -173,7 +177,24 @@ impl Watcher {
         self.veil(&Look::At(gathered.names));
     }
 
+    /// Sets aside what belongs to accounts that are gone, if the list of accounts has changed.
+    fn accounts(&mut self) {
+        let now = rustix::fs::stat("/etc/passwd").ok();
+        let now = now.map(|stat| (stat.st_ino, stat.st_mtime, stat.st_mtime_nsec));
+        if now.is_none() || now == self.accounts {
+            return;
+        }
+        match sweep(&self.policy, None) {
+            Ok(swept) => {
+                self.accounts = now;
+                swept.errors.iter().for_each(say::error);
+            }
+            Err(error) => say::error(&error),
+        }
+    }
+
     fn instances(&mut self, reason: &str) {
+        self.accounts();
         match refresh::all(&self.policy, PATIENCE) {
             Ok(done) => {
                 let unfinished = done.about_unfinished();

@@ -23,6 +23,18 @@ impl Request {
         matches!(&self.verb, Verb::Session(session) if session.login)
     }
 
+    /// Whether it depends on the policy's rules, also when root asks.
+    pub(crate) fn needs_rules(&self) -> bool {
+        !matches!(
+            self.verb,
+            Verb::List
+                | Verb::Ps { .. }
+                | Verb::Stop { .. }
+                | Verb::StopEvery
+                | Verb::Remove { .. }
+        )
+    }
+
     /// How many descriptors of the caller's it wants to be handed on.
     pub(crate) fn files(&self) -> u8 {
         match &self.verb {

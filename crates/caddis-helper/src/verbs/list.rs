@@ -17,7 +17,7 @@ pub(crate) fn run(policy: &Policy, whom: &Whom) -> Result<Answer, Error> {
     let mut answer = Answer::default();
     for uid in uids {
         // One that cannot be measured, or that is removed at this moment, does not hide the others.
-        let listed = of_user(policy, uid, &mut |environments, name| match one(
+        let listed = of_user(policy, whom, uid, &mut |environments, name| match one(
             environments,
             uid,
             name,
@@ -37,10 +37,11 @@ pub(crate) fn run(policy: &Policy, whom: &Whom) -> Result<Answer, Error> {
 /// Does something with each environment of a user.
 fn of_user(
     policy: &Policy,
+    whom: &Whom,
     uid: u32,
     each: &mut dyn FnMut(&Environments, &EnvName),
 ) -> Result<(), Error> {
-    if let Some(environments) = Environments::of(&policy.storage.state, uid, false)? {
+    if let Some(environments) = Environments::seen(&policy.storage.state, uid, whom.by_root)? {
         for name in environments.names()? {
             each(&environments, &name);
         }

@@ -5,6 +5,7 @@ use super::stop::end_idle;
 use super::trial::finish;
 use crate::answer::Answer;
 use crate::caller::Whom;
+use crate::ownership::settle;
 use caddis_policy::{EnvName, Policy};
 use caddis_view::Error;
 use caddis_view::store::{Environments, missing};
@@ -17,6 +18,7 @@ pub(crate) fn run(
     from: Option<&EnvName>,
 ) -> Result<Answer, Error> {
     let identity = whom.identity(policy)?;
+    settle(policy, identity.uid)?;
     let environments = Environments::of(&policy.storage.state, identity.uid, true)?
         .ok_or_else(|| Error::kernel("open", "the environments of the user", Errno::NOENT))?;
     environments.remove_leftovers()?;

@@ -19,7 +19,7 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, only: Option<&EnvName>) -> Resul
     for &uid in &uids {
         let name = crate::host::local_name("/etc/passwd", uid);
         let range = crate::host::range(policy, uid, name.as_deref()).ok();
-        let names = match (names(policy, uid, only), only) {
+        let names = match (names(policy, whom, uid, only), only) {
             // One that cannot be looked at does not hide the others.
             (Err(error), None) => {
                 answer.error(error);
@@ -53,8 +53,13 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, only: Option<&EnvName>) -> Resul
 const NOWHERE: &str = "-";
 
 /// The environments of a user that are meant.
-fn names(policy: &Policy, uid: u32, only: Option<&EnvName>) -> Result<Vec<EnvName>, Error> {
-    let mut names = match Environments::of(&policy.storage.state, uid, false)? {
+fn names(
+    policy: &Policy,
+    whom: &Whom,
+    uid: u32,
+    only: Option<&EnvName>,
+) -> Result<Vec<EnvName>, Error> {
+    let mut names = match Environments::seen(&policy.storage.state, uid, whom.by_root)? {
         Some(environments) => environments.names()?,
         None => Vec::new(),
     };

@@ -16,7 +16,7 @@ pub(crate) fn run(
     force: bool,
 ) -> Result<Answer, Error> {
     let uid = whom.uid(policy)?;
-    let environments = Environments::of(&policy.storage.state, uid, false)?;
+    let environments = Environments::seen(&policy.storage.state, uid, whom.by_root)?;
     let mut answer = Answer::default();
     for name in names {
         let result = match &environments {

@@ -3,8 +3,10 @@
 use crate::answer::Answer;
 use crate::arguments::{Role, Session};
 use crate::caller::Whom;
+use crate::files::handed_on;
 use crate::host::RUN;
 use crate::output::printable;
+use crate::ownership::settle;
 use crate::plan::plan;
 use crate::preferred::{By, environment};
 use crate::sanitise::CallersState;
@@ -12,7 +14,7 @@ use crate::settings::Settings;
 use crate::variables::Variables;
 use crate::verbs::config::read_settings;
 use crate::verbs::trial;
-use crate::{log, login, processes};
+use crate::{last_state, log, login, processes};
 use caddis_changes::renew::Renewal;
 use caddis_policy::{EnvName, Policy};
 use caddis_sys::{Signals, default_actions, empty_mask, pidfd_send_signal, set_mask};
@@ -60,6 +62,9 @@ pub(crate) fn run(
     } else {
         By::Command
     };
+    handed_on(&files, false)?;
+    settle(policy, identity.uid)?;
+    handed_on(&files, true)?;
     let environments = open(policy, &identity)?;
     let name = environment(policy, Some(&environments), session.name.as_ref(), by)?;
     let settings = create(&environments, &name)?;
@@ -199,6 +204,13 @@ fn start_or_join(
             other => other?,
         };
         if let Some(instance) = running {
+            if !runtime.is_of(environments.directory())? {
+                // Of an account that had the number before.
+                match runtime.stop(&instance, Duration::ZERO) {
+                    Err(error) if error.errno != Some(REMOVED) => return Err(error),
+                    _ => continue,
+                }
+            }
             if let Some(held) = runtime.join_sessions(session.login)? {
                 let renewed = renew(&runtime, &instance, identity, environments, name)?;
                 warnings.extend(renewed);
@@ -213,6 +225,7 @@ fn start_or_join(
                 _ => continue,
             }
         }
+        last_state::remember(policy)?;
         // Again, under the lock that a removal needs, too.
         environments.create(name)?;
         let directory = environments.open(name)?.ok_or_else(|| missing(name))?;
@@ -232,6 +245,7 @@ fn start_or_join(
                 false => packages(policy, directory),
             },
         };
+        runtime.bind(environments.directory())?;
         let begun = start.begin(runtime);
         return match begun {
             Ok(entrance) => {

@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// The one of this name, or the one that is meant.
 pub(crate) fn one(policy: &Policy, whom: &Whom, name: Option<&EnvName>) -> Result<Answer, Error> {
     let uid = whom.uid(policy)?;
-    let environments = Environments::of(&policy.storage.state, uid, false)?;
+    let environments = Environments::seen(&policy.storage.state, uid, whom.by_root)?;
     let name = environment(policy, environments.as_ref(), name, By::Command)?;
     match environments
         .map(|all| all.open(&name))

@@ -93,7 +93,7 @@ pub fn remove_unused(state: &Path) -> Result<()> {
     Snapshots::open(state)?.remove_others(|| {
         let mut used = BTreeSet::new();
         for uid in Environments::users(state)? {
-            let Some(environments) = Environments::of(state, uid, false)? else {
+            let Some(environments) = Environments::of_anybody(state, uid)? else {
                 continue;
             };
             // Copies that are being made as well.

@@ -65,7 +65,7 @@ impl Remove {
 }
 
 /// What there is to lose. Names of environments that do not exist are found out before anything is asked.
-fn question(names: &[EnvName], list: &[Environment]) -> Result<String, Error> {
+pub fn question(names: &[EnvName], list: &[Environment]) -> Result<String, Error> {
     let mut parts = Vec::new();
     for name in names {
         let environment = list

@@ -3,7 +3,7 @@
 use std::io;
 
 use caddis_client::policy;
-use caddis_policy::Policy;
+use caddis_policy::{NO_POLICY, Policy};
 
 use super::{fail, ok, warn};
 use crate::error::reason_of;
@@ -18,12 +18,8 @@ pub fn load() -> (Policy, Check) {
     let text = match policy::read() {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let check = warn(
-                TOPIC,
-                format!("{shown} is not there"),
-                "install Caddis again, or write one",
-            );
-            return (Policy::default(), check);
+            let text = format!("{shown} is not there, so nobody can start anything");
+            return (Policy::default(), fail(TOPIC, text, NO_POLICY));
         }
         Err(error) => {
             let check = warn(
@@ -35,6 +31,10 @@ pub fn load() -> (Policy, Check) {
         }
     };
     match caddis_policy::parse_bytes(&text) {
+        Ok(policy) if let Some(fault) = policy::fault() => {
+            let text = format!("nobody can start anything with {shown}: {fault}");
+            (policy, fail(TOPIC, text, policy::remedy(&fault)))
+        }
         Ok(policy) => (policy, ok(TOPIC, format!("{shown} is in order"))),
         Err(errors) => {
             let first = errors

@@ -17,6 +17,23 @@ pub struct Environment {
     pub used: Option<u64>,
 }
 
+/// A line of `orphans`: one environment whose account is gone, or none in the directory that it has left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// Where it is below the directory of all environments.
+    pub directory: String,
+    /// The number that the account had.
+    pub uid: u32,
+    /// Its name, any bytes; none if that was not noted.
+    pub user: Vec<u8>,
+    /// None: there is no environment in the directory.
+    pub name: String,
+    /// `set-aside`, or `no-account`: it is where it was, but no account is found.
+    pub state: String,
+    pub bytes: u64,
+    pub used: Option<u64>,
+}
+
 /// A line of `ps`: one process of an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
@@ -95,6 +112,21 @@ impl Environment {
             name: record.text("name")?,
             state: record.text("state")?,
             sessions: record.number("sessions")?,
+            bytes: record.number("bytes")?,
+            used: Some(record.number("used")?).filter(|seconds| *seconds != 0),
+        })
+    }
+}
+
+impl Orphan {
+    /// Reads a line of `orphans`.
+    pub fn read(record: &Record) -> Result<Self, Error> {
+        Ok(Self {
+            directory: record.text("directory")?,
+            uid: record.number("uid")?,
+            user: record.bytes("user")?.to_vec(),
+            name: record.text("name")?,
+            state: record.text("state")?,
             bytes: record.number("bytes")?,
             used: Some(record.number("used")?).filter(|seconds| *seconds != 0),
         })

@@ -6,5 +6,5 @@ pub mod change;
 pub use caddis_client::call::{self, Call};
 pub use caddis_client::{percent, record};
 
-pub use answer::{Check, Environment, Level, Process, Reverted};
+pub use answer::{Check, Environment, Level, Orphan, Process, Reverted};
 pub use change::{Change, Changes, Content, Kind, Side};

@@ -7,6 +7,7 @@ pub mod completion;
 pub mod environments;
 pub mod json;
 pub mod man;
+pub mod orphans;
 pub mod package_notes;
 pub mod packages;
 pub mod processes;

@@ -2,9 +2,11 @@
 
 pub mod list;
 pub mod login;
+mod orphans;
 pub mod policy;
 pub mod ps;
 pub mod refresh;
+pub mod remove;
 mod scope;
 pub mod sessions;
 pub mod stop;
@@ -30,6 +32,7 @@ enum Command {
     Ps(ps::Ps),
     Sessions(sessions::Sessions),
     Stop(stop::Stop),
+    Remove(remove::Remove),
     Refresh(refresh::Refresh),
     Watch(watch::Watch),
     Login(login::Login),
@@ -41,6 +44,7 @@ Examples:
   caddis admin list                    all users' environments
   caddis admin sessions --stale        who still runs what an update has replaced
   caddis admin stop --user alice       end all that alice runs
+  caddis admin remove --orphans        remove what deleted accounts have left
   caddis admin refresh                 show running environments what you have changed on the host
   caddis admin login enable            have all users' logins lead into their environments
   caddis admin policy check            is /etc/caddis/policy.toml in order?";
@@ -53,6 +57,7 @@ impl Admin {
             Command::Ps(command) => command.run(),
             Command::Sessions(command) => command.run(),
             Command::Stop(command) => command.run(),
+            Command::Remove(command) => command.run(),
             Command::Refresh(command) => command.run(),
             Command::Watch(command) => command.run(),
             Command::Login(command) => command.run(),

@@ -1,8 +1,9 @@
 //! `caddis admin policy`
 
+use std::io;
 use std::path::{Path, PathBuf};
 
-use caddis_policy::{PolicyError, PolicyErrors};
+use caddis_policy::{NO_POLICY, PolicyError, PolicyErrors};
 use clap::{Args, Subcommand, ValueHint};
 use serde::Serialize;
 
@@ -28,7 +29,7 @@ enum Command {
 /// Check a policy file
 ///
 /// Every error is shown with file, line, column, key, and what is allowed. The exit status is 0 if there is none, else
-/// 1.
+/// 1. It is 125 if the host's policy is missing, or if somebody else than root could exchange it: then nothing starts.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Check {
@@ -58,9 +59,24 @@ impl Policy {
 impl Check {
     /// Reads the file as the helper would, and shows what it would say.
     fn run(self) -> Result<u8, Error> {
+        let of_host = self.file.is_none();
         let file = self.file.unwrap_or_else(policy::path);
-        let text = std::fs::read(&file)
-            .map_err(|error| Error::io("read policy", file.display(), error))?;
+        let text = std::fs::read(&file).map_err(|error| {
+            let missing = of_host && error.kind() == io::ErrorKind::NotFound;
+            let error = Error::io("read policy", file.display(), error);
+            if missing {
+                error.hint(NO_POLICY)
+            } else {
+                error
+            }
+        })?;
+        // What is in it does not count where others than root could exchange it.
+        if of_host && let Some(fault) = policy::fault() {
+            return Err(
+                Error::failed(format!("trust policy {}: {fault}", file.display()))
+                    .hint(policy::remedy(&fault)),
+            );
+        }
         let errors = caddis_policy::parse_bytes(&text).err();
         print(&match (&errors, self.json) {
             (errors, true) => json(

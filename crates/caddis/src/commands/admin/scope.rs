@@ -27,7 +27,12 @@ impl Scope {
         let Some(name) = &self.user else {
             return Ok(call.flag("--all", true));
         };
-        let account = Account::existing(name, "look up")?;
+        // An account that is gone has left its number.
+        let number = name.to_str().and_then(|name| name.parse::<u32>().ok());
+        let account = match (Account::existing(name, "look up"), number) {
+            (Err(_), Some(uid)) => return Ok(call.option("--for", for_value(uid, &[uid]))),
+            (account, _) => account?,
+        };
         let groups = group::groups_of(&account)?;
         Ok(call.option("--for", for_value(account.uid, &groups)))
     }

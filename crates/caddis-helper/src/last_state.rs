@@ -1,0 +1,71 @@
+//! Where environments lie, remembered in root's run-time directory. What root does to end environments must work without a
+//! policy, and needs nothing of it but that.
+
+use crate::host::RUN;
+use caddis_policy::Policy;
+use caddis_view::error::Context;
+use caddis_view::store::top_directory;
+use caddis_view::{Error, Result};
+use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, unlinkat};
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::io::{Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// No user's directory has such a name.
+const FILE: &str = ".state";
+
+/// Remembers the state directory of a policy that is in order.
+pub fn remember(policy: &Policy) -> Result<()> {
+    let state = &policy.storage.state;
+    if last().is_ok_and(|last| last.as_ref() == Some(state)) {
+        return Ok(());
+    }
+    let run = top_directory(Path::new(RUN))?;
+    let new = format!("{FILE}.{}", std::process::id());
+    let flags =
+        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = openat(&run, &new, flags, Mode::RUSR | Mode::WUSR).doing("create", || &new)?;
+    std::fs::File::from(file)
+        .write_all(state.as_os_str().as_bytes())
+        .map_err(|error| Error::refused("write", &new, error))
+        .and_then(|()| renameat(&run, &new, &run, FILE).doing("rename", || &new))
+        .inspect_err(|_| {
+            let _ = unlinkat(&run, &new, AtFlags::empty());
+        })
+}
+
+/// What was remembered last; `None`: nothing since the boot.
+fn last() -> Result<Option<PathBuf>> {
+    let run = top_directory(Path::new(RUN))?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = match openat(&run, FILE, flags, Mode::empty()) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(errno) => return Err(errno).doing("open", || FILE),
+    };
+    let mut bytes = Vec::new();
+    std::fs::File::from(file)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::refused("read", FILE, error))?;
+    Ok(Some(PathBuf::from(OsStr::from_bytes(&bytes))))
+}
+
+/// The policy, or what root needs of one to look at environments and to end them; and what root is to know of that.
+pub fn policy_or_last() -> Result<(Policy, Vec<String>)> {
+    let error = match crate::host::policy() {
+        Ok(policy) => return Ok((policy, Vec::new())),
+        Err(error) => error,
+    };
+    let mut policy = Policy::default();
+    if let Some(state) = last()? {
+        policy.storage.state = state;
+    }
+    let state = policy.storage.state.display();
+    let hint = error.hint.iter().map(|hint| format!("hint: {hint}"));
+    let going_on = format!("going on without it, with the environments in {state}");
+    let warnings = std::iter::once(error.to_string()).chain(hint);
+    let warnings = warnings.chain([going_on]).collect();
+    Ok((policy, warnings))
+}
