@@ -66,7 +66,9 @@ bench: ## measure start, join and cost beside other container programs (ARGS="â€
 	RUSTFLAGS='$(STATIC_FLAGS)' cargo build --locked --release --target $(TRIPLE) --package caddis-bench
 	@lab/run-tests $(BIN_DIR) --exec $(abspath $(BIN_DIR))/caddis-bench $(ARGS)
 
-lint: ## formatting and lints, as CI checks them
+lint: ## formatting, lints, and what scripts/check-text checks of the documentation, as CI does
+	scripts/check-text --self-test
+	scripts/check-text
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 

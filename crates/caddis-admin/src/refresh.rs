@@ -1,5 +1,6 @@
 //! `refresh`: the veil again if the base has changed, then every running instance.
 
+use crate::fair::Queue;
 use crate::{odd_lines, packages, say};
 use caddis_helper::host::RUN;
 use caddis_helper::output::fields;
@@ -11,25 +12,31 @@ use caddis_view::store::{environments, root_directory};
 use caddis_view::veil::{self, Look};
 use caddis_view::{Error, Result, Runtime};
 use rustix::io::Errno;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An instance's kernel objects are its user's to keep busy (a large `syncfs` for one): after this, the others no
 /// longer wait for it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How many workers there are at first, if the machine has so many processors.
+/// How many workers there are that are not held up, if the machine has so many processors.
 const MOST: usize = 4;
+
+/// How many workers one user can hold up, with however many busy instances: those beyond wait for these.
+const MOST_OF_ONE: usize = 2;
 
 /// After this nobody waits any more who was asked to refresh.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Instances that a thread of this program is refreshing now.
-static BUSY: Mutex<BTreeSet<(u32, String)>> = Mutex::new(BTreeSet::new());
+/// The instances, by user, that a thread of this program is refreshing, and since when: of this refresh, and of former
+/// ones that have not come to their end.
+static BUSY: Mutex<Busy> = Mutex::new(BTreeMap::new());
+
+type Busy = BTreeMap<u32, BTreeMap<String, Instant>>;
 
 pub(crate) fn run(policy: &Policy, look: &Look) -> Result<u8> {
     // What runs for an account that is gone need not be refreshed.
@@ -77,7 +84,7 @@ struct Shared {
     environments: OwnedFd,
     /// The number of the base's package database.
     packages: Option<u64>,
-    queue: Mutex<std::vec::IntoIter<(u32, EnvName)>>,
+    queue: Mutex<Queue<EnvName>>,
     answers: Mutex<Vec<(u32, EnvName, Result<Refreshed>)>>,
 }
 
@@ -90,8 +97,9 @@ enum Refreshed {
     PackagesDue(u64),
 }
 
-/// Refreshes every running instance; one that takes long does not keep the rest waiting. One that has not come to its
-/// end since the last time is left alone: it would only take a further thread.
+/// Refreshes every running instance. The users take turns, and one who keeps instances busy holds up no more than
+/// [`MOST_OF_ONE`] workers, for which others come: so that costs nobody else more than a moment. An instance that has
+/// not come to its end since the last time is left alone.
 pub(crate) fn all(policy: &Policy, longest: Duration) -> Result<Done> {
     let state = &policy.storage.state;
     // Before anybody looks at the base, so that it cannot be a later one than what they see.
@@ -99,7 +107,11 @@ pub(crate) fn all(policy: &Policy, longest: Duration) -> Result<Done> {
     let mut found = instances(Path::new(RUN))?;
     let before = found.len();
     let busy = locked(&BUSY).clone();
-    found.retain(|(uid, name)| !busy.contains(&(*uid, name.to_string())));
+    found.retain(|(uid, name)| {
+        !busy
+            .get(uid)
+            .is_some_and(|of_user| of_user.contains_key(name.as_str()))
+    });
     let count = found.len();
     let mut done = Done::default();
     let shared = Arc::new(Shared {
@@ -109,21 +121,28 @@ pub(crate) fn all(policy: &Policy, longest: Duration) -> Result<Done> {
             done.errors.push(error);
             None
         }),
-        queue: Mutex::new(found.into_iter()),
+        queue: Mutex::new(Queue::new(found)),
         answers: Mutex::new(Vec::with_capacity(count)),
     });
     let (sender, ends) = channel();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    for _ in 0..processors.min(MOST).min(count) {
+    let wanted = processors.min(MOST).min(count);
+    let since = Instant::now();
+    for _ in 0..wanted {
         start(&shared, &sender);
     }
+    let mut workers = wanted;
     let mut slow = Duration::ZERO;
     while locked(&shared.answers).len() < count {
         match ends.recv_timeout(PATIENCE) {
-            Ok(()) => {}
+            Ok(()) => workers -= 1,
             Err(RecvTimeoutError::Timeout) if slow < longest => {
                 slow += PATIENCE;
-                start(&shared, &sender);
+                // Others in the place of those that are held up, if there is anything that they may begin.
+                while workers < wanted + held_up(since) && shared.has_next() {
+                    start(&shared, &sender);
+                    workers += 1;
+                }
             }
             Err(_) => break,
         }
@@ -164,24 +183,59 @@ impl Shared {
     }
 }
 
-/// One more worker, which tells when nothing is left to do.
+/// How many workers have been held up for a while, of those that began their instances at `since` or later.
+fn held_up(since: Instant) -> usize {
+    let busy = locked(&BUSY);
+    let all = busy.values().flat_map(BTreeMap::values);
+    all.filter(|begun| **begun >= since && begun.elapsed() >= PATIENCE)
+        .count()
+}
+
+fn may_begin(busy: &Busy, uid: u32) -> bool {
+    busy.get(&uid).map_or(0, BTreeMap::len) < MOST_OF_ONE
+}
+
+impl Shared {
+    fn has_next(&self) -> bool {
+        let busy = locked(&BUSY);
+        locked(&self.queue).has_next(|uid| may_begin(&busy, uid))
+    }
+
+    /// Takes the next instance.
+    fn begin(&self) -> Option<(u32, EnvName)> {
+        let mut busy = locked(&BUSY);
+        let (uid, name) = locked(&self.queue).next(|uid| may_begin(&busy, uid))?;
+        let of_user = busy.entry(uid).or_default();
+        of_user.insert(name.to_string(), Instant::now());
+        Some((uid, name))
+    }
+
+    fn end(&self, uid: u32, name: EnvName, answer: Result<Refreshed>) {
+        let mut busy = locked(&BUSY);
+        if let Some(of_user) = busy.get_mut(&uid) {
+            of_user.remove(name.as_str());
+        }
+        busy.retain(|_, of_user| !of_user.is_empty());
+        drop(busy);
+        locked(&self.answers).push((uid, name, answer));
+    }
+}
+
+/// One more worker, which tells when there is nothing that it may begin. What is left then is of users whose instances
+/// others are at, and these go on with it.
 fn start(shared: &Arc<Shared>, ended: &Sender<()>) {
     let (shared, ended) = (shared.clone(), ended.clone());
     std::thread::spawn(move || {
-        let next = || locked(&shared.queue).next();
-        while let Some((uid, name)) = next() {
-            let key = (uid, name.to_string());
-            locked(&BUSY).insert(key.clone());
+        while let Some((uid, name)) = shared.begin() {
             let answer = shared.refresh(uid, &name);
-            locked(&BUSY).remove(&key);
-            locked(&shared.answers).push((uid, name, answer));
+            shared.end(uid, name, answer);
         }
         // Nobody may be waiting any more.
         let _ = ended.send(());
     });
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
