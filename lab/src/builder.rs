@@ -12,8 +12,10 @@ use std::process::Command;
 /// The file system of a further disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileSystem {
-    /// Debian's default.
+    /// Debian's default, without blocks that are kept for root.
     Ext4,
+    /// The same with them, as mkfs.ext4 makes it; for a further disk.
+    Ext4WithReserve,
     /// With reflinks; at least 300 MiB.
     Xfs,
     /// With reflinks; at least 128 MiB.
@@ -23,7 +25,7 @@ pub enum FileSystem {
 impl FileSystem {
     fn name(self) -> &'static str {
         match self {
-            FileSystem::Ext4 => "ext4",
+            FileSystem::Ext4 | FileSystem::Ext4WithReserve => "ext4",
             FileSystem::Xfs => "xfs",
             FileSystem::Btrfs => "btrfs",
         }
@@ -192,6 +194,7 @@ fn make(kind: FileSystem, image: &Path, size: &str) -> Result<()> {
         let mut mkfs = Command::new(format!("mkfs.{}", kind.name()));
         match kind {
             FileSystem::Ext4 => mkfs.args(["-q", "-m", "0"]),
+            FileSystem::Ext4WithReserve => mkfs.args(["-q"]),
             FileSystem::Xfs => mkfs.args(["-q", "-m", "reflink=1"]),
             FileSystem::Btrfs => mkfs.args(["-q"]),
         };

@@ -31,7 +31,7 @@ fn a_run_directory_without_room() {
     resize("size=1m,nr_inodes=100000");
     let before = host.mounts();
     // No memory: a file can be made there, and not be written. The former record would make room for the next one.
-    let fill = "caddis admin stop --all; rm -r /run/caddis/1000; cat /dev/zero > /run/filler";
+    let fill = "caddis admin stop --all; rm -rf /run/caddis/1000; cat /dev/zero > /run/filler";
     host.sh("root", fill).fails().says("No space left");
     for _ in 0..2 {
         host.inside("alice", "true")

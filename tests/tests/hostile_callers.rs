@@ -365,8 +365,9 @@ fn a_strange_mask_reaches_the_command_and_nothing_of_ours() {
             seen.text().trim_start_matches('0'),
             mask.trim_start_matches('0')
         );
-        host.sh("alice", "caddis config hostname=x; caddis stop")
-            .ok();
+        host.sh("alice", "caddis config hostname=x").ok();
+        let mut running = host.session("alice", "echo in; read line");
+        running.line();
         let modes = "cd /var/lib/caddis/env; stat -c '%n %a' . 1000/default/{.,@,config} /run/caddis{,/1000{,/default{,/lock,/sessions,/init}}}";
         let modes = host.sh("root", modes).ok().stdout;
         for line in modes.lines() {
@@ -378,6 +379,9 @@ fn a_strange_mask_reaches_the_command_and_nothing_of_ours() {
             };
             assert_eq!(mode, expected, "{name}\n{modes}");
         }
+        running.send("end\n");
+        running.wait().ok();
+        host.sh("alice", "caddis stop").ok();
     }
 }
 

@@ -5,6 +5,7 @@ use crate::host::{local_name, range};
 use crate::sanitise;
 use caddis_policy::{INITIAL_USER_NAMESPACE, Policy, Who};
 use caddis_sys::{Signals, block_all, set_mask};
+use caddis_view::credentials::write_as;
 use caddis_view::error::Context;
 use caddis_view::{Error, Identity};
 use rustix::process::{
@@ -196,6 +197,10 @@ impl Whom {
         if !self.by_root || user.uid == 0 {
             user.may_use(policy)?;
         }
+        // Who has no range any more has nothing written either but settings.
+        if let Ok(range) = range(policy, user.uid, user.name.as_deref()) {
+            write_as(&range);
+        }
         Ok(user.uid)
     }
 
@@ -204,6 +209,7 @@ impl Whom {
         let user = self.user()?;
         user.may_use(policy)?;
         let range = range(policy, user.uid, user.name.as_deref())?;
+        write_as(&range);
         Ok(Identity {
             uid: user.uid,
             gid: user.gid,

@@ -56,6 +56,20 @@ impl Error {
         self
     }
 
+    /// The same of another operation.
+    #[must_use]
+    pub fn with_operation(mut self, operation: &str) -> Error {
+        operation.clone_into(&mut self.operation);
+        self
+    }
+
+    /// The same about something else.
+    #[must_use]
+    pub fn with_object(mut self, object: impl fmt::Display) -> Error {
+        self.object = object.to_string();
+        self
+    }
+
     /// As bytes, to cross the pipe from a forked child to its parent.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

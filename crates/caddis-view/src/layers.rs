@@ -129,12 +129,15 @@ pub fn without_changes(identity: &Identity, lowers: &[String]) -> Result<OwnedFd
     })
 }
 
-/// An overlay of the environment is created by container root, with all that this process may.
+/// An overlay of the environment is created by container root, with all that this process may but for
+/// `CAP_SYS_RESOURCE`: with these rights the kernel copies up and writes for everybody inside, and that one would get
+/// them the blocks that are reserved for root, past every quota.
 fn as_creator<T>(
     identity: &Identity,
     action: impl FnOnce() -> std::result::Result<T, Errno>,
 ) -> std::result::Result<T, Errno> {
-    as_container_root(identity, capabilities(None)?.permitted, action)
+    let all = capabilities(None)?.permitted;
+    as_container_root(identity, all - CapabilitySet::SYS_RESOURCE, action)
 }
 
 /// The environment's overlay. Its creator has container root's host id, because the kernel falls

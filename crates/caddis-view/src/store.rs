@@ -2,6 +2,7 @@
 //! the host as they are, root's setuid files too, so nobody else may ever reach them by a path.
 
 use crate::account::{Account, Claim, Local, Note};
+use crate::credentials::{as_writer, give_to_root};
 use crate::error::{Context, Error, Result};
 use crate::packages;
 use crate::plan::upper_name;
@@ -13,6 +14,7 @@ use rustix::fs::{
     flock, fstat, mkdirat, open, openat, openat2, renameat_with, statat, utimensat,
 };
 use rustix::io::Errno;
+use rustix::path::Arg;
 use rustix::process::{Gid, Uid};
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -201,10 +203,18 @@ impl Environments {
 
     /// Makes an environment. `false`: there is one already.
     pub fn create(&self, name: &EnvName) -> Result<bool> {
-        match mkdirat(&self.directory, name.as_str(), Mode::RWXU) {
+        // As nearly always.
+        if statat(&self.directory, name.as_str(), AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+            return Ok(false);
+        }
+        match make_directory(&self.directory, name.as_str()) {
+            Err(error) if error.errno == Some(Errno::EXIST) => return Ok(false),
+            Err(error) => {
+                return Err(error
+                    .with_operation("create the environment")
+                    .with_object(name));
+            }
             Ok(()) => {}
-            Err(Errno::EXIST) => return Ok(false),
-            Err(errno) => return Err(errno).doing("create the environment", || name),
         }
         // The time of the directory's last change says when the environment was used: never yet.
         match self.set_used(name, 0) {
@@ -231,7 +241,7 @@ impl Environments {
                     // Nobody has decided yet whether it belongs to the environment.
                 } else if entry.ends_with(WORK) {
                     // Overlayfs' own scratch space; that it exists says that its upper directory is complete.
-                    mkdirat(target, &entry, Mode::RWXU).doing("create", || &entry)?;
+                    make_directory(target, &entry)?;
                 } else {
                     tree::copy(&source, target, &c_name(&entry))?;
                 }
@@ -250,8 +260,8 @@ impl Environments {
     ) -> Result<()> {
         let unfinished = c_name(&format!("{COPY}{}-{name}", std::process::id()));
         tree::remove(&self.directory, &unfinished)?;
-        mkdirat(&self.directory, &unfinished, Mode::RWXU).doing("create", || "the copy")?;
-        let made = (|| {
+        let made = as_writer(|| {
+            make_directory(&self.directory, &unfinished)?;
             let target = openat(&self.directory, &unfinished, DIRECTORY, Mode::empty())
                 .doing("open", || "the copy")?;
             flock(&target, FlockOperation::LockExclusive).doing("lock", || "the copy")?;
@@ -264,7 +274,7 @@ impl Environments {
                 flags,
             )
             .doing("create the environment", || name)
-        })();
+        });
         if made.is_err() {
             let _ = tree::remove(&self.directory, &unfinished);
         }
@@ -387,6 +397,17 @@ pub fn missing(name: &EnvName) -> Error {
     .hint("`caddis list` shows yours, `caddis new NAME` makes one")
 }
 
+/// Makes a directory of root's in an environment, or beside it, on the user's account.
+pub fn make_directory(parent: impl AsFd, name: impl Arg) -> Result<()> {
+    let shown = name.to_string_lossy().into_owned();
+    let name = name.into_c_str().doing("name", || &shown)?;
+    as_writer(|| {
+        mkdirat(&parent, &*name, Mode::RWXU)
+            .and_then(|()| give_to_root(&parent, &*name))
+            .doing("create", || shown)
+    })
+}
+
 /// How overlayfs' scratch space beside an upper directory ends.
 pub const WORK: &str = ".work";
 
@@ -395,20 +416,20 @@ pub const WORK: &str = ".work";
 pub fn layer_directories(environment: impl AsFd, at: &Path) -> Result<(String, String)> {
     let environment = environment.as_fd();
     let (upper, work) = layer_names(at);
-    let make = |name: &str, mode| match mkdirat(environment, name, mode) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(errno) => Err(errno).doing("create", || name),
+    let make = |name: &str| match make_directory(environment, name) {
+        Err(error) if error.errno != Some(Errno::EXIST) => Err(error),
+        _ => Ok(()),
     };
     // The work directory is made last: where it exists, the upper one is complete.
     if statat(environment, &work, AtFlags::SYMLINK_NOFOLLOW).is_err() {
         let base = rustix::fs::stat(at).doing("stat", || at.display())?;
-        make(&upper, Mode::RWXU)?;
+        make(&upper)?;
         let (uid, gid) = (Uid::from_raw(base.st_uid), Gid::from_raw(base.st_gid));
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         chownat(environment, &upper, Some(uid), Some(gid), flags).doing("chown", || &upper)?;
         let mode = Mode::from_raw_mode(base.st_mode);
         chmodat(environment, &upper, mode, AtFlags::empty()).doing("chmod", || &upper)?;
-        make(&work, Mode::RWXU)?;
+        make(&work)?;
     }
     Ok((upper, work))
 }

@@ -2,15 +2,17 @@
 //! only its user's word makes part of them. That layer is a directory inside of the environment's, so
 //! whatever takes the environment away or replaces it takes the try along.
 
+use crate::credentials::as_writer;
 use crate::error::{Context, Error, Result};
 use crate::overlayfs;
 use crate::packages;
 use crate::store::{
-    Environments, REMOVED, c_name, layer_directories, layer_names, missing, root_directory,
+    Environments, REMOVED, c_name, layer_directories, layer_names, make_directory, missing,
+    root_directory,
 };
 use crate::tree;
 use caddis_policy::EnvName;
-use rustix::fs::{AtFlags, Mode, RenameFlags, mkdirat, renameat_with, statat};
+use rustix::fs::{AtFlags, RenameFlags, renameat_with, statat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -46,8 +48,8 @@ impl Environments {
 
     /// Makes the place for what a try changes.
     pub fn begin_trial(&self, name: &EnvName) -> Result<()> {
-        mkdirat(&self.directory, format!("{name}/{TRY}"), Mode::RWXU)
-            .doing("create a try of", || name)
+        make_directory(&self.directory, format!("{name}/{TRY}"))
+            .map_err(|error| error.with_operation("create a try of").with_object(name))
     }
 
     /// Decides that the try is to be kept: from here on it will be, whatever comes between.
@@ -130,8 +132,10 @@ pub(crate) fn upper_layers(environment: impl AsFd, at: &Path, trial: bool) -> Re
     if let (Some(below), true) = (&below, is_new) {
         // The upper directory is the root of the merged one.
         let top = root_directory(&directory, &name, false)?;
-        tree::copy_attributes(below, &top, |attribute| !overlayfs::is_own(attribute))
-            .doing("copy the attributes of", || &name)?;
+        as_writer(|| {
+            tree::copy_attributes(below, &top, |attribute| !overlayfs::is_own(attribute))
+                .doing("copy the attributes of", || &name)
+        })?;
     }
     Ok(Upper {
         changes: format!("env/{TRY}/{changes}"),

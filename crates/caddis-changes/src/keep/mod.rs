@@ -8,7 +8,7 @@ mod place;
 
 use caddis_view::error::{Context, shown};
 use caddis_view::overlayfs::{OPAQUE, ORIGIN, REDIRECT, is_whiteout, marks};
-use caddis_view::store::{WORK, entries};
+use caddis_view::store::{self, WORK, entries};
 use caddis_view::tree::open_directory;
 use caddis_view::{Result, tree, trial};
 use place::Place;
@@ -26,7 +26,7 @@ pub fn merged(environment: &OwnedFd, from_try: &OwnedFd, target: &OwnedFd) -> Re
     let tried = entries(from_try)?;
     for entry in &tried {
         if entry.ends_with(WORK) {
-            mkdirat(target, entry, Mode::RWXU).doing("create", || entry)?;
+            store::make_directory(target, entry.as_str())?;
         } else {
             layer(environment, from_try, target, &name_of(entry))?;
         }
@@ -35,7 +35,7 @@ pub fn merged(environment: &OwnedFd, from_try: &OwnedFd, target: &OwnedFd) -> Re
         if entry == trial::TRY || entry == trial::KEPT || tried.contains(&entry) {
             // Done, or not the environment's.
         } else if entry.ends_with(WORK) {
-            mkdirat(target, &entry, Mode::RWXU).doing("create", || &entry)?;
+            store::make_directory(target, entry.as_str())?;
         } else {
             let root = Rc::new(tree::duplicate(environment)?);
             let to = Rc::new(tree::duplicate(target)?);

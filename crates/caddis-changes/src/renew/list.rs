@@ -2,6 +2,7 @@
 //! a look at all of the changes.
 
 use caddis_view::Result;
+use caddis_view::credentials::{as_writer, give_to_root};
 use caddis_view::error::{Context, write_all};
 use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, unlinkat};
 use rustix::io::Errno;
@@ -65,9 +66,12 @@ impl List {
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
-        let file = openat(environment, NEW, flags, mode).doing("create", || NEW)?;
-        write_all(&file, &self.text()).doing("write", || NEW)?;
-        renameat(environment, NEW, environment, NAME).doing("rename", || NEW)
+        as_writer(|| {
+            let file = openat(environment, NEW, flags, mode).doing("create", || NEW)?;
+            write_all(&file, &self.text()).doing("write", || NEW)?;
+            give_to_root(environment, NEW).doing("chown", || NEW)?;
+            renameat(environment, NEW, environment, NAME).doing("rename", || NEW)
+        })
     }
 
     /// Kind, mount point, path, each with a NUL after it, which no path can hold.

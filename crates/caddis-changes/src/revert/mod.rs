@@ -25,6 +25,7 @@ pub use plan::Change;
 
 use crate::renew;
 use caddis_policy::EnvName;
+use caddis_view::credentials::as_writer;
 use caddis_view::store::{Environments, missing};
 use caddis_view::{Error, Result, Runtime, instance};
 use std::os::fd::OwnedFd;
@@ -145,8 +146,14 @@ impl Reverted<'_> {
                     .hint("see them with `caddis revert --dry-run`, and try again"));
             }
             return match instance {
-                None => stopped::carry_out(&directory, &self.ground, &layers),
-                Some(instance) => running::carry_out(&directory, &self.ground, &instance, &layers),
+                None => as_writer(|| stopped::carry_out(&directory, &self.ground, &layers)),
+                Some(instance) => {
+                    let overlays = running::overlays(&instance)?;
+                    let ground = &self.ground;
+                    as_writer(|| {
+                        running::carry_out(&directory, ground, &instance, &overlays, &layers)
+                    })
+                }
             };
         }
     }

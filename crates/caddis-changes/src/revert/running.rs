@@ -23,23 +23,28 @@ const AT_ONCE: usize = 256;
 /// What has a name of ours for a moment. A leftover of a killed revert is a file that the user has added.
 const OURS: &str = ".caddis-reverted-";
 
-pub(super) fn carry_out(
-    environment: &OwnedFd,
-    ground: &Ground<'_>,
-    instance: &Instance,
-    layers: &[Layer],
-) -> Result<Vec<Outcome>> {
+/// The overlays of an instance: only root finds them.
+pub(super) fn overlays(instance: &Instance) -> Result<Overlays> {
     let gone = || {
         Error::refused("give up changes of", "the environment", "it has just ended")
             .hint("try again")
     };
-    let overlays = Overlays::of(instance)?.ok_or_else(gone)?;
+    Overlays::of(instance)?.ok_or_else(gone)
+}
+
+pub(super) fn carry_out(
+    environment: &OwnedFd,
+    ground: &Ground<'_>,
+    instance: &Instance,
+    overlays: &Overlays,
+    layers: &[Layer],
+) -> Result<Vec<Outcome>> {
     // A directory that is cached under the name it was renamed to cannot be seen under its own; also one that a former
     // revert has left to who was in it.
     overlays.refresh()?;
     let mut outcomes = Vec::new();
     for layer in layers.iter().filter(|layer| !layer.steps.is_empty()) {
-        let overlay = Overlay::of(&overlays, instance, ground.identity, &layer.upper)?;
+        let overlay = Overlay::of(overlays, instance, ground.identity, &layer.upper)?;
         let Some(overlay) = overlay else {
             let reason = "the environment runs without the file system that it is on";
             return Err(

@@ -2,7 +2,7 @@
 //! so that a rename takes it away, and brings it back if need be. Copies of environments leave it out.
 
 use caddis_view::error::Context;
-use caddis_view::store::{entries, root_directory};
+use caddis_view::store::{entries, make_directory, root_directory};
 use caddis_view::{Result, tree};
 use rustix::fs::{RenameFlags, renameat_with};
 use rustix::io::Errno;
@@ -38,8 +38,12 @@ pub(super) fn clear(environment: &OwnedFd) -> Result<()> {
 impl Stash {
     pub(super) fn of(environment: &OwnedFd, upper: &str) -> Result<Stash> {
         let work = root_directory(environment, &format!("{upper}{WORK}"), false)?;
+        match make_directory(&work, STASH) {
+            Err(error) if error.errno != Some(Errno::EXIST) => return Err(error),
+            _ => {}
+        }
         Ok(Stash {
-            directory: root_directory(&work, STASH, true)?,
+            directory: root_directory(&work, STASH, false)?,
             next: Cell::new(0),
         })
     }

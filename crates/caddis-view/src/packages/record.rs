@@ -1,6 +1,7 @@
 //! What is remembered of an environment: which copies of the base's database its own one may come from, as an
 //! extended attribute of its directory, which costs no room; and a file of what its user should know.
 
+use crate::credentials::{as_writer, give_to_root};
 use crate::error::{Context, Result, write_all};
 use rustix::fs::{
     AtFlags, Mode, OFlags, XattrFlags, fgetxattr, fsetxattr, openat, renameat, unlinkat,
@@ -43,13 +44,11 @@ pub(super) fn mark(environment: impl AsFd, former: &[u64], numbers: &[u64]) -> R
         return Ok(());
     }
     let text: Vec<String> = numbers.iter().map(u64::to_string).collect();
-    fsetxattr(
-        environment,
-        MARK,
-        text.join(" ").as_bytes(),
-        XattrFlags::empty(),
-    )
-    .doing("mark", || "the environment")
+    let text = text.join(" ");
+    as_writer(|| {
+        fsetxattr(environment, MARK, text.as_bytes(), XattrFlags::empty())
+            .doing("mark", || "the environment")
+    })
 }
 
 /// A copy of an environment comes from what its original comes from.
@@ -98,10 +97,13 @@ pub(super) fn tell(environment: &OwnedFd, lines: &[String]) -> Result<()> {
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     let flags =
         OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(environment, NEW, flags, Mode::RUSR | Mode::WUSR)
-        .and_then(|file| write_all(file, text.as_bytes()))
-        .and_then(|()| renameat(environment, NEW, environment, FILE))
-        .doing("write", || FILE)
+    as_writer(|| {
+        openat(environment, NEW, flags, Mode::RUSR | Mode::WUSR)
+            .and_then(|file| write_all(file, text.as_bytes()))
+            .and_then(|()| give_to_root(environment, NEW))
+            .and_then(|()| renameat(environment, NEW, environment, FILE))
+            .doing("write", || FILE)
+    })
 }
 
 /// What was told before, and why it could not be looked at anew.
