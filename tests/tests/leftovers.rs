@@ -329,15 +329,8 @@ fn a_damaged_environment_hides_no_other() {
         let says = "caddis: cannot open the directory 1000: Not a directory\n";
         assert_eq!(output.stderr, says, "{output}");
     }
-    // And they are ended.
-    soon(&host, "root", &["admin", "stop", "--all"]).exits(125);
+    // And all are ended: what runs is found where it runs.
+    soon(&host, "root", &["admin", "stop", "--all"]).ok();
     bobs.wait().exits(143);
-    assert!(!session.has_ended());
-    host.sh(
-        "root",
-        "rm /var/lib/caddis/env/1000; mv /root/kept /var/lib/caddis/env/1000",
-    )
-    .ok();
-    soon(&host, "root", &["admin", "stop", "--all"]);
     session.wait().fails();
 }

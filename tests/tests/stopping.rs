@@ -163,3 +163,26 @@ fn a_user_ends_all_environments_at_once() {
     bobs.kill(Signal::KILL);
     bobs.wait();
 }
+
+/// So does `caddis remove --force`, which waited for one after the other.
+#[test]
+fn a_user_removes_environments_at_once() {
+    let host = Host::start().unwrap();
+    host.policy("[session]\nstop_grace = \"20s\"\n");
+    let ignore = "trap '' TERM; echo; while :; do sleep 1000; done";
+    let names: Vec<String> = (0..10).map(|number| format!("e{number}")).collect();
+    let sessions: Vec<HostChild> = names
+        .iter()
+        .map(|name| session(&host, "alice", name, ignore))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let words = [&["remove", "--force", "--yes"], names.as_slice()].concat();
+    host.caddis("alice", &words).run().ok();
+    for session in sessions {
+        session.wait().exits(137);
+    }
+    assert_eq!(
+        host.run("alice", &["caddis", "list", "--json"]).ok().text(),
+        "[]"
+    );
+}

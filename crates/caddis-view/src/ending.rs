@@ -28,8 +28,7 @@ pub fn wait_until_gone(instance: &Instance) -> Result<()> {
         if wait_for_end(&instance.pidfd, Some(Duration::from_secs(1)))? {
             return Ok(());
         }
-        let own = instance.pid.as_raw_nonzero().get();
-        let namespace: BTreeSet<u64> = pid_namespace(own).into_iter().collect();
+        let namespace = namespace(instance).into_iter().collect();
         end_careless_parents(&namespace, since.elapsed() >= PATIENCE);
     }
     let pid = instance.pid.as_raw_nonzero();
@@ -56,6 +55,16 @@ pub(crate) fn wait_for_end(pidfd: &OwnedFd, limit: Option<Duration>) -> Result<b
             Err(errno) => return Err(errno).doing("wait for", || "process 1"),
         }
     }
+}
+
+/// The pid namespace of an instance; `None`: it has ended. Never the one that we are in: the number of a process 1 that
+/// has just ended may be another process's.
+pub(crate) fn namespace(instance: &Instance) -> Option<u64> {
+    let namespace = pid_namespace(instance.pid.as_raw_nonzero().get())?;
+    let own = pid_namespace(std::process::id().cast_signed())?;
+    // After the look: so it was process 1 that was looked at.
+    let lives = !instance.has_ended().ok()?;
+    (lives && namespace != own).then_some(namespace)
 }
 
 /// Kills the parents outside of dead processes in these pid namespaces: those that are stopped, or `all` but root's and

@@ -84,6 +84,11 @@ impl Instance {
 impl Runtime {
     /// Opens and locks the run-time directory of environment `name` of user `uid`, made if need be.
     pub fn lock(run: &Path, uid: u32, name: &EnvName) -> Result<Runtime> {
+        Runtime::lock_before(lock_deadline(), run, uid, name)
+    }
+
+    /// The same, where several are locked one after the other: all of them wait until `end` at most.
+    pub fn lock_before(end: Instant, run: &Path, uid: u32, name: &EnvName) -> Result<Runtime> {
         loop {
             let user = root_directory(top_directory(run)?, &uid.to_string(), true)?;
             let directory = match root_directory(&user, name.as_str(), true) {
@@ -94,7 +99,7 @@ impl Runtime {
             let Some(lock) = open_lock(&directory)? else {
                 continue;
             };
-            lock_within_reason(&lock, name.as_str())?;
+            lock_within_reason(&lock, name.as_str(), end)?;
             let stat = fstat(&lock).doing("stat", || "the lock")?;
             if stat.st_nlink > 0 {
                 return Ok(Runtime::new(directory, Some(lock), uid, name));
@@ -244,7 +249,7 @@ impl Runtime {
     /// again and look.
     fn lock_again(&self) -> Result<()> {
         let lock = self.lock_file()?;
-        lock_within_reason(lock, &self.name)?;
+        lock_within_reason(lock, &self.name, lock_deadline())?;
         if fstat(lock).doing("stat", || "the lock")?.st_nlink > 0 {
             self.held.set(true);
             return Ok(());
@@ -373,8 +378,13 @@ impl Runtime {
         let label = &format!("environment \"{}\"", self.name);
         stopping::ask(instance, &self.open_record()?, label)?;
         self.unlock()?;
-        let errors = stopping::end(vec![Asked { instance, label }], grace);
-        if let Some(error) = errors.into_iter().next() {
+        let number = 0;
+        let mut left = vec![Asked {
+            number,
+            instance,
+            label,
+        }];
+        if let Some((_, error)) = stopping::end(&mut left, grace).pop() {
             return Err(error);
         }
         self.lock_again()
@@ -441,25 +451,31 @@ fn directory(run: &Path, uid: u32, name: &EnvName) -> Result<Option<OwnedFd>> {
 const LONGEST: Duration = Duration::from_secs(60);
 pub(crate) const PAUSE: Duration = Duration::from_millis(3);
 
+/// Until when somebody who begins to wait for a lock now does so.
+#[must_use]
+pub fn lock_deadline() -> Instant {
+    Instant::now() + LONGEST
+}
+
 /// Takes the lock. Not with a wait that has no end: whoever holds it may be frozen by its user, and root is not to
 /// hang for that.
-pub(crate) fn lock_within_reason(lock: &OwnedFd, name: &str) -> Result<()> {
+pub(crate) fn lock_within_reason(lock: &OwnedFd, name: &str, end: Instant) -> Result<()> {
     let since = Instant::now();
     loop {
         match flock(lock, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) if since.elapsed() < LONGEST => std::thread::sleep(PAUSE),
-            Err(Errno::WOULDBLOCK) => return Err(locked(lock, name)),
+            Err(Errno::WOULDBLOCK) if Instant::now() < end => std::thread::sleep(PAUSE),
+            Err(Errno::WOULDBLOCK) => return Err(locked(lock, name, since)),
             other => return other.doing("lock", || name),
         }
     }
 }
 
-fn locked(lock: &OwnedFd, name: &str) -> Error {
+fn locked(lock: &OwnedFd, name: &str, since: Instant) -> Error {
     let holder = fstat(lock).ok().and_then(|stat| holder(stat.st_ino));
     let holder = holder.map_or("a process".to_owned(), |pid| format!("process {pid}"));
     let reason = format!(
         "{holder} has kept it locked for {} seconds",
-        LONGEST.as_secs()
+        since.elapsed().as_secs()
     );
     Error::refused("lock the environment", format!("\"{name}\""), reason).hint(
         "it copies or removes something large, or its user has frozen it; an administrator can kill it",

@@ -3,7 +3,7 @@
 
 use crate::account::Note;
 use crate::error::{Context, Error, Result};
-use crate::instance::{Runtime, lock_within_reason};
+use crate::instance::{Runtime, lock_deadline, lock_within_reason};
 use crate::refresh::instances_of;
 use crate::stopping::stop_all;
 use crate::store::{
@@ -78,7 +78,7 @@ pub fn set_aside(
             Err(error) if error.errno == Some(Errno::NOENT) => return Ok(None),
             other => other?,
         };
-        lock_within_reason(&directory, &name)?;
+        lock_within_reason(&directory, &name, lock_deadline())?;
         if !is_still(&all, &name, &directory)? {
             continue;
         }

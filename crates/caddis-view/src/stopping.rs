@@ -4,16 +4,16 @@
 //! frozen or that hang in the kernel. So every process 1 gets its signal before anybody is waited for. No lock is taken:
 //! its holder may be frozen as well.
 
-use crate::ending::{end_careless_parents, kill_members, members};
+use crate::ending::{end_careless_parents, kill_members, members, namespace};
 use crate::error::{Context, Error, Result};
 use crate::instance::{Instance, Runtime};
-use crate::process::{FROZEN, pid_namespace, state_of};
+use crate::process::{FROZEN, state_of};
 use crate::record::ENDS;
 use caddis_policy::EnvName;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, pidfd_send_signal};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -37,100 +37,107 @@ const NAMED: usize = 5;
 /// Takes `grace` and thirty seconds at most, however many there are.
 #[must_use]
 pub fn stop_all(run: &Path, wanted: &[(u32, EnvName)], grace: Duration) -> Vec<Error> {
-    let mut errors = Vec::new();
-    let mut asked = Vec::new();
-    for (uid, name) in wanted {
-        let label = format!("environment \"{name}\" of user {uid}");
-        let found = Runtime::peek_with_record(run, *uid, name).and_then(|found| {
-            let Some((instance, record)) = found else {
-                return Ok(None);
-            };
-            ask(&instance, &record, &label)?;
-            Ok(Some(instance))
-        });
-        match found {
-            Ok(Some(instance)) => asked.push((instance, label)),
-            Ok(None) => {}
-            Err(error) => errors.push(error),
-        }
-    }
-    let left = asked
+    let each = stop_each(run, wanted, grace);
+    each.into_iter().filter_map(Result::err).collect()
+}
+
+/// The same, with an answer for each, in their order.
+#[must_use]
+pub fn stop_each(run: &Path, wanted: &[(u32, EnvName)], grace: Duration) -> Vec<Result<()>> {
+    let asked: Vec<(String, Result<Option<Instance>>)> = wanted
         .iter()
-        .map(|(instance, label)| Asked { instance, label });
-    errors.extend(end(left.collect(), grace));
-    errors
+        .map(|(uid, name)| {
+            let label = format!("environment \"{name}\" of user {uid}");
+            let asked = Runtime::peek_with_record(run, *uid, name).and_then(|found| {
+                found
+                    .map(|(instance, record)| {
+                        ask(&instance, &record, &label)?;
+                        Ok(instance)
+                    })
+                    .transpose()
+            });
+            (label, asked)
+        })
+        .collect();
+    let mut left: Vec<Asked<'_>> = asked
+        .iter()
+        .enumerate()
+        .filter_map(|(number, (label, asked))| {
+            let instance = asked.as_ref().ok()?.as_ref()?;
+            Some(Asked {
+                number,
+                instance,
+                label,
+            })
+        })
+        .collect();
+    let mut errors: BTreeMap<usize, Error> = end(&mut left, grace).into_iter().collect();
+    drop(left);
+    let answer = |(number, (_, asked)): (usize, (String, Result<Option<Instance>>))| {
+        asked.and_then(|_| errors.remove(&number).map_or(Ok(()), Err))
+    };
+    asked.into_iter().enumerate().map(answer).collect()
 }
 
 /// Asks process 1 to end, and has its record keep others from joining: it is the very file in which that process 1 has
 /// noted who it is, so that no later instance is meant.
 pub(crate) fn ask(instance: &Instance, record: &OwnedFd, label: &str) -> Result<()> {
     // First of all: process 1 does the rest even if we are killed now.
-    signal(instance, Signal::TERM, label)?;
+    match pidfd_send_signal(&instance.pidfd, Signal::TERM) {
+        Ok(()) | Err(Errno::SRCH) => {}
+        Err(errno) => return Err(errno).doing("stop", || label),
+    }
     rustix::io::pwrite(record, &[ENDS], 0).doing("write the record of", || label)?;
     Ok(())
 }
 
-fn signal(instance: &Instance, signal: Signal, label: &str) -> Result<()> {
-    match pidfd_send_signal(&instance.pidfd, signal) {
-        Ok(()) | Err(Errno::SRCH) => Ok(()),
-        Err(errno) => Err(errno).doing("stop", || label),
-    }
-}
-
 /// An instance that has been asked to end.
 pub(crate) struct Asked<'a> {
+    /// Which one it is of those that are ended together.
+    pub(crate) number: usize,
     pub(crate) instance: &'a Instance,
     pub(crate) label: &'a str,
 }
 
-/// Waits for all of them until `grace` is over, kills what is left, and waits for that. Returned is an error for each
-/// that is still there.
-pub(crate) fn end(mut left: Vec<Asked<'_>>, grace: Duration) -> Vec<Error> {
-    let mut errors = Vec::new();
-    wait(&mut left, grace, &mut errors);
-    for Asked { instance, label } in &left {
-        errors.extend(signal(instance, Signal::KILL, label).err());
+/// Waits for all of them until `grace` is over, kills what is left, and waits for that. Those that are gone are taken out
+/// of `left`; returned is an error for each that is not, by its number.
+pub(crate) fn end(left: &mut Vec<Asked<'_>>, grace: Duration) -> Vec<(usize, Error)> {
+    wait(left, grace);
+    for Asked { instance, .. } in left.iter() {
+        // Only an instance that is gone by now is not killed.
+        let _ = pidfd_send_signal(&instance.pidfd, Signal::KILL);
     }
     let since = Instant::now();
     while !left.is_empty() && since.elapsed() < LONGEST {
-        wait(&mut left, MOMENT, &mut errors);
+        wait(left, MOMENT);
         if left.is_empty() {
             break;
         }
-        let namespaces = namespaces(&left);
+        let namespaces = namespaces(left);
         // Process 1 would end them, but may itself be frozen.
         kill_members(&namespaces);
         end_careless_parents(&namespaces, since.elapsed() >= PATIENCE);
     }
-    errors.extend(left.iter().map(about));
-    errors
+    left.iter().map(|one| (one.number, about(one))).collect()
 }
 
 /// Waits until all are gone, but no longer than `limit`; keeps those that are not.
-fn wait(left: &mut Vec<Asked<'_>>, limit: Duration, errors: &mut Vec<Error>) {
-    let end = Instant::now() + limit;
+fn wait(left: &mut Vec<Asked<'_>>, limit: Duration) {
+    // A grace beyond all times waits for ever.
+    let end = Instant::now().checked_add(limit);
     while !left.is_empty() {
-        let rest = end.saturating_duration_since(Instant::now());
-        let timeout = Timespec::try_from(rest).unwrap_or(Timespec {
-            tv_sec: i64::MAX,
-            tv_nsec: 0,
-        });
+        let rest = end.map(|end| end.saturating_duration_since(Instant::now()));
+        let timeout = rest.and_then(|rest| Timespec::try_from(rest).ok());
         let mut fds: Vec<PollFd<'_>> = left
             .iter()
             .map(|one| PollFd::from_borrowed_fd(one.instance.pidfd.as_fd(), PollFlags::IN))
             .collect();
-        match poll(&mut fds, Some(&timeout)) {
+        match poll(&mut fds, timeout.as_ref()) {
             Ok(0) => return,
             Ok(_) => {}
             Err(Errno::INTR) => continue,
-            Err(errno) => {
-                errors.extend(
-                    Err::<(), _>(errno)
-                        .doing("wait for", || "environments")
-                        .err(),
-                );
-                return;
-            }
+            // More descriptors than a limit that was lowered meanwhile, or no memory: at once to what comes next.
+            Err(_) => return,
         }
         let gone: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
         let mut gone = gone.into_iter();
@@ -140,7 +147,7 @@ fn wait(left: &mut Vec<Asked<'_>>, limit: Duration, errors: &mut Vec<Error>) {
 
 fn namespaces(left: &[Asked<'_>]) -> BTreeSet<u64> {
     left.iter()
-        .filter_map(|one| pid_namespace(one.instance.pid.as_raw_nonzero().get()))
+        .filter_map(|one| namespace(one.instance))
         .collect()
 }
 

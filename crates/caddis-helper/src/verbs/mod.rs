@@ -15,15 +15,26 @@ pub(crate) mod trial;
 
 use crate::host::RUN;
 use caddis_policy::EnvName;
-use caddis_view::instance::REMOVED;
+use caddis_view::instance::{REMOVED, lock_deadline};
 use caddis_view::{Result, Runtime};
 use std::path::Path;
+use std::time::Instant;
 
 /// Does something with an environment under its lock; again, if it was removed, or what an ended instance of it had left,
 /// while the lock was waited for in between.
-fn locked<T>(uid: u32, name: &EnvName, mut action: impl FnMut(&Runtime) -> Result<T>) -> Result<T> {
+fn locked<T>(uid: u32, name: &EnvName, action: impl FnMut(&Runtime) -> Result<T>) -> Result<T> {
+    locked_before(lock_deadline(), uid, name, action)
+}
+
+/// The same; nobody waits for the lock beyond `end`.
+fn locked_before<T>(
+    end: Instant,
+    uid: u32,
+    name: &EnvName,
+    mut action: impl FnMut(&Runtime) -> Result<T>,
+) -> Result<T> {
     loop {
-        let runtime = Runtime::lock(Path::new(RUN), uid, name)?;
+        let runtime = Runtime::lock_before(end, Path::new(RUN), uid, name)?;
         match action(&runtime) {
             Err(error) if error.errno == Some(REMOVED) => {}
             other => return other,
