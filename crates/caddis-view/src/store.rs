@@ -3,6 +3,7 @@
 
 use crate::account::{Account, Claim, Local, Note};
 use crate::error::{Context, Error, Result};
+use crate::instance::lock_within_reason;
 use crate::packages;
 use crate::plan::upper_name;
 use crate::tree;
@@ -199,8 +200,12 @@ impl Environments {
         }
     }
 
-    /// Makes an environment. `false`: there is one already.
-    pub fn create(&self, name: &EnvName) -> Result<bool> {
+    /// Makes an environment, unless the user has `most` already. `false`: there is one of that name.
+    pub fn create(&self, name: &EnvName, most: u32) -> Result<bool> {
+        if self.open(name)?.is_some() {
+            return Ok(false);
+        }
+        let _room = self.room_for(name, most)?;
         match mkdirat(&self.directory, name.as_str(), Mode::RWXU) {
             Ok(()) => {}
             Err(Errno::EXIST) => return Ok(false),
@@ -214,8 +219,23 @@ impl Environments {
         }
     }
 
-    /// Makes `name` a copy of `from`, complete or not at all.
-    pub fn copy(&self, from: &EnvName, name: &EnvName) -> Result<()> {
+    /// Whether there may be one more, `name`. As long as what is returned lives, nobody else makes one.
+    fn room_for(&self, name: &EnvName, most: u32) -> Result<OwnedFd> {
+        let lock = openat(&self.directory, ".", DIRECTORY, Mode::empty())
+            .doing("open", || "the environments of the user")?;
+        lock_within_reason(&lock, name.as_str())?;
+        if self.names()?.len() < usize::try_from(most).unwrap_or(usize::MAX) {
+            return Ok(lock);
+        }
+        let reason = format!("the limit of {most} for each user is reached");
+        Err(Error::refused("create the environment", name, reason).hint(
+            "`caddis list` shows them, `caddis remove NAME` removes one; the administrator decides how many \
+             (`storage.environments`)",
+        ))
+    }
+
+    /// Makes `name` a copy of `from`, complete or not at all, unless the user has `most` environments already.
+    pub fn copy(&self, from: &EnvName, name: &EnvName, most: u32) -> Result<()> {
         if self.open(name)?.is_some() {
             return Err(Error::refused(
                 "create the environment",
@@ -224,6 +244,9 @@ impl Environments {
             ));
         }
         let source = self.open(from)?.ok_or_else(|| missing(from))?;
+        // Before the work, and again when it is done.
+        drop(self.room_for(name, most)?);
+        let mut room = None;
         self.complete_or_not_at_all(name, RenameFlags::NOREPLACE, |target| {
             packages::copy_mark(&source, target)?;
             for entry in entries(&source)? {
@@ -236,8 +259,10 @@ impl Environments {
                     tree::copy(&source, target, &c_name(&entry))?;
                 }
             }
+            room = Some(self.room_for(name, most)?);
             Ok(())
         })?;
+        drop(room);
         self.set_used(name, 0)
     }
 

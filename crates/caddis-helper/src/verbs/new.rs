@@ -2,7 +2,6 @@
 
 use crate::caller::Whom;
 use crate::host::RUN;
-use crate::ownership::settle;
 use caddis_policy::{EnvName, Policy};
 use caddis_view::store::{Environments, missing};
 use caddis_view::{Error, Runtime};
@@ -16,7 +15,6 @@ pub(crate) fn run(
     from: Option<&EnvName>,
 ) -> Result<u8, Error> {
     let identity = whom.identity(policy)?;
-    settle(policy, identity.uid)?;
     let environments = Environments::of(&policy.storage.state, identity.uid, true)?
         .ok_or_else(|| Error::kernel("open", "the environments of the user", Errno::NOENT))?;
     environments.remove_leftovers()?;
@@ -32,8 +30,8 @@ pub(crate) fn run(
         if let Some(directory) = environments.open(from)? {
             caddis_changes::renew::give_back(&directory)?;
         }
-        environments.copy(from, name)?;
-    } else if !environments.create(name)? {
+        environments.copy(from, name, policy.storage.environments)?;
+    } else if !environments.create(name, policy.storage.environments)? {
         return Err(Error::refused(
             "create the environment",
             name,
