@@ -1,25 +1,42 @@
 //! Environments end with the account they belong to: whoever gets its number later begins with nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use caddis_lab::Host;
+use caddis_lab::{Host, eventually};
 use caddis_tests::{Environments, State};
 
 const HOOK: &str = "/etc/shadow-maint/userdel-post.d/caddis";
+const NOTE: &str = "/var/lib/caddis/env/1500/.account";
+const MALLORY: &str = "useradd -u 1500 -m -s /bin/bash mallory";
+const EVE: &str = "useradd -u 1500 -m -s /bin/bash eve";
+const PLANT: &str = "#!/bin/sh\nprintf '#!/bin/sh\\necho planted as $(id -un)\\n' > /usr/local/bin/ls\nchmod 755 /usr/local/bin/ls\n\
+                     sleep 4711 & sleep 0.1\n";
 const POLICY: &str = "[session]\nkeep = [\"sleep\"]\n";
 
 /// A host with mallory, who has planted an `ls` in her default environment and left a process there.
 fn planted() -> Host {
     let host = Host::start().unwrap();
     host.policy(POLICY);
-    host.sh("root", "useradd -u 1500 -m -s /bin/bash mallory")
-        .ok();
-    let plant = "printf '#!/bin/sh\\necho planted as $(id -un)\\n' > /usr/local/bin/ls; chmod 755 /usr/local/bin/ls; \
-                 sleep 4711 & sleep 0.1";
-    host.caddis("mallory", &["root", "sh", "-c", plant])
-        .run()
-        .ok();
+    host.sh("root", MALLORY).ok();
+    host.write("/srv/plant", PLANT, 0o755);
+    host.caddis("mallory", &["root", "/srv/plant"]).run().ok();
     assert_eq!(host.count("^sleep 4711$"), 1);
     host
+}
+
+/// Deletes the account, though processes of it are left.
+fn delete_mallory(host: &Host) {
+    host.sh(
+        "root",
+        "userdel -rf mallory 2>/dev/null; ! getent passwd mallory",
+    )
+    .ok();
+}
+
+/// What is listed as set aside: former user, number and environment, a line each.
+fn set_aside(host: &Host) -> String {
+    let show = "import json, sys; [print(e['user'], e['uid'], e['name']) for e in json.load(sys.stdin) if e['state'] == 'set-aside']";
+    let list = format!("caddis admin list --orphans --json | python3 -c \"{show}\"");
+    host.sh("root", &list).ok().text().to_owned()
 }
 
 /// `user` has an environment in which nothing is planted, and nothing of the former instance lives.
@@ -40,14 +57,24 @@ fn another_account_with_the_number_begins_with_nothing() {
     for hook in [true, false] {
         let host = planted();
         if !hook {
-            host.sh("root", &format!("rm -f {HOOK}")).ok();
+            host.sh("root", &format!("rm {HOOK}")).ok();
         }
-        host.sh(
-            "root",
-            "userdel -rf mallory; useradd -u 1500 -m -s /bin/bash eve",
-        )
-        .ok();
+        delete_mallory(&host);
+        assert_eq!(host.count("^sleep 4711$"), usize::from(!hook));
+        host.sh("root", EVE).ok();
+        // Nothing is shown before she has an environment of her own, either.
+        let said = host.caddis("eve", &["list", "--names"]).run().ok();
+        assert_eq!(said.text(), "");
+        for verb in [
+            "diff -e default",
+            "stop default",
+            "remove --yes default",
+            "new --from default x",
+        ] {
+            host.sh("eve", &format!("caddis {verb}")).fails();
+        }
         begins_with_nothing(&host, "eve");
+        assert_eq!(set_aside(&host), "mallory 1500 default");
     }
 }
 
@@ -55,10 +82,292 @@ fn another_account_with_the_number_begins_with_nothing() {
 #[test]
 fn the_same_account_made_again_begins_with_nothing() {
     let host = planted();
-    host.sh("root", "userdel -rf mallory").ok();
+    delete_mallory(&host);
     // The hook has ended what ran before `userdel` has returned.
     assert_eq!(host.count("^sleep 4711$"), 0);
-    host.sh("root", "useradd -u 1500 -m -s /bin/bash mallory")
-        .ok();
+    host.sh("root", MALLORY).ok();
     begins_with_nothing(&host, "mallory");
+    assert_eq!(set_aside(&host), "mallory 1500 default");
+    // And again.
+    delete_mallory(&host);
+    host.sh("root", MALLORY).ok();
+    begins_with_nothing(&host, "mallory");
+    assert_eq!(
+        set_aside(&host),
+        "mallory 1500 default\nmallory 1500 default"
+    );
+}
+
+/// The directory of the former account is renamed once, and each session gets the new one.
+#[test]
+fn many_sessions_at_once_set_aside_once() {
+    for _ in 0..3 {
+        let host = planted();
+        host.sh("root", &format!("rm {HOOK}")).ok();
+        delete_mallory(&host);
+        host.sh("root", EVE).ok();
+        let race = "for i in 1 2 3 4 5 6 7 8; do caddis run ls /usr/local/bin & done; wait";
+        let said = host.sh("eve", race).ok();
+        assert!(!said.stdout.contains("planted"), "{said}");
+        begins_with_nothing(&host, "eve");
+        assert_eq!(set_aside(&host), "mallory 1500 default");
+    }
+}
+
+/// A process of the deleted account that is left on the host makes nothing that the next account gets.
+#[test]
+fn what_a_deleted_account_has_left_on_the_host_plants_nothing() {
+    let host = planted();
+    host.write("/srv/plant", PLANT, 0o755);
+    let mut left = host.spawn("mallory", "read -r _; /usr/local/libexec/caddis/caddis-helper session --as root -- /srv/plant; echo $?");
+    host.comes_to("read -r _; /usr/local", 1);
+    delete_mallory(&host);
+    left.send("\n");
+    assert_eq!(left.line(), "125");
+    assert!(!host.exists("/var/lib/caddis/env/1500"));
+    host.sh("root", EVE).ok();
+    begins_with_nothing(&host, "eve");
+}
+
+/// While `/etc/passwd` is being written, or cannot be read, nobody's environments are taken away.
+#[test]
+fn a_list_of_accounts_that_is_not_complete_proves_nothing() {
+    let host = planted();
+    // One script: without an account of root's no other one starts on the host.
+    let script = "\
+        cp -a /etc/passwd /srv/whole; admin=/usr/local/libexec/caddis/caddis-admin
+        look() { $admin accounts; $admin accounts --deleted mallory; $admin refresh > /dev/null; }
+        : > /etc/passwd; look
+        echo alice:x:1000:1000::/:/bin/sh > /etc/passwd; look
+        head -c 20 /srv/whole > /etc/passwd; look
+        grep -v mallory /srv/whole | head -c -5 > /etc/passwd; look
+        rm /etc/passwd; look
+        cp /srv/whole /etc/passwd; chmod 666 /etc/passwd; look
+        cp -a --remove-destination /srv/whole /etc/passwd; look";
+    host.sh("root", script).ok();
+    assert_eq!(host.count("^sleep 4711$"), 1);
+    let said = host.caddis("mallory", &["run", "ls"]).run().ok();
+    assert_eq!(said.text(), "planted as mallory");
+    assert_eq!(set_aside(&host), "");
+}
+
+/// Without the hook of `userdel`, the next refresh does it, and the watcher.
+#[test]
+fn a_refresh_and_the_watcher_set_aside_what_deleted_accounts_have_left() {
+    for watch in [false, true] {
+        let host = planted();
+        host.sh("root", &format!("rm {HOOK}")).ok();
+        let watcher = watch.then(|| caddis_tests::watcher::watch(&host));
+        delete_mallory(&host);
+        if !watch {
+            host.sh("root", "caddis admin refresh").ok();
+        }
+        host.comes_to("^sleep 4711$", 0);
+        eventually("it is set aside", || {
+            set_aside(&host) == "mallory 1500 default"
+        });
+        host.sh("root", MALLORY).ok();
+        begins_with_nothing(&host, "mallory");
+        drop(watcher);
+    }
+}
+
+/// Several names of a number are one account; a note that is damaged opens nothing.
+#[test]
+fn what_is_noted_of_an_account() {
+    let host = planted();
+    assert_eq!(host.read_text(NOTE), "local mallory\n");
+    let passwd = host.read_text("/etc/passwd");
+    let also = format!("also:x:1500:1500::/:/bin/sh\n{passwd}");
+    host.write("/etc/passwd", also, 0o644);
+    host.caddis("mallory", &["run", "ls"]).run().ok();
+    // The hook of `userdel` goes by the name.
+    host.sh("root", "userdel -f also").ok();
+    host.caddis("mallory", &["run", "ls"]).run().ok();
+    assert_eq!(set_aside(&host), "");
+    // Made by a version without notes: adopted once.
+    host.sh("root", &format!("rm {NOTE}")).ok();
+    host.caddis("mallory", &["list"]).run().ok();
+    assert_eq!(host.read_text(NOTE), "local mallory\n");
+    host.sh("root", &format!("rm {NOTE}; caddis admin refresh"))
+        .ok();
+    assert_eq!(host.read_text(NOTE), "local mallory\n");
+    host.write(NOTE, "local mall", 0o600);
+    host.caddis("mallory", &["run", "ls"])
+        .run()
+        .exits(125)
+        .says("it is damaged");
+}
+
+/// What was set aside is listed and removed; a removal that was killed is finished by the next.
+#[test]
+fn orphans_are_listed_and_removed() {
+    let host = planted();
+    delete_mallory(&host);
+    host.sh("root", "caddis admin list --orphans --json --user 1500")
+        .ok();
+    for nobody in ["eve", "15"] {
+        let said = host
+            .sh(
+                "root",
+                &format!("caddis admin list --orphans --json --user {nobody}"),
+            )
+            .ok();
+        assert_eq!(said.text(), "[]");
+    }
+    host.sh("alice", "caddis admin list --orphans")
+        .exits(125)
+        .says("only root");
+    host.sh("alice", "caddis admin remove --orphans --yes")
+        .exits(125)
+        .says("only root");
+    host.sh("root", "caddis admin remove --orphans </dev/null")
+        .exits(125)
+        .says("no terminal to ask on");
+    host.sh("root", "caddis admin remove --orphans --yes --user alice")
+        .ok();
+    assert_eq!(set_aside(&host), "mallory 1500 default");
+    let mut pty = host.pty("root", &["caddis", "admin", "remove", "--orphans"]);
+    pty.expect("Remove 1 environment of the former user mallory (1500, ");
+    pty.send("y\n");
+    pty.wait().ok();
+    assert_eq!(set_aside(&host), "");
+    let all = "ls -A /var/lib/caddis/env";
+    assert_eq!(host.sh("root", all).ok().text(), "");
+    // Killed half-way.
+    host.sh("root", MALLORY).ok();
+    host.caddis("mallory", &["run", "true"]).run().ok();
+    delete_mallory(&host);
+    host.sh(
+        "root",
+        "cd /var/lib/caddis/env; mv .orphan-1500-1 .removed-.orphan-1500-1-1; caddis admin refresh",
+    )
+    .ok();
+    assert_eq!(host.sh("root", all).ok().text(), "");
+    // Those of users who are there.
+    host.sh("alice", "caddis new one; caddis new two").ok();
+    host.sh("root", "caddis admin remove --user alice --yes one")
+        .ok();
+    assert_eq!(host.sh("alice", "caddis list --names").ok().text(), "two");
+}
+
+/// A directory service: `getent`, through which Caddis asks, knows the lines of a further file, hangs where there is
+/// `/srv/hang`, and notes who asks.
+const SERVICE: &str = "#!/bin/sh
+id -u >> /srv/asked
+[ ! -e /srv/hang ] || [ $(id -u) != 65534 ] || exec sleep 4713
+[ \"$1\" != -- ] || shift
+/usr/bin/getent.real \"$@\" && exit
+awk -F: -v key=\"$2\" '$1 == key || $3 == key { print; found = 1 } END { exit found ? 0 : 2 }' /srv/directory
+";
+
+/// A host with a directory service.
+fn with_service() -> Host {
+    let host = Host::start().unwrap();
+    host.policy(POLICY);
+    host.sh("root", "mv /usr/bin/getent /usr/bin/getent.real; install -m 666 /dev/null /srv/asked; install -d -o 7000 /home/seven").ok();
+    host.write("/usr/bin/getent", SERVICE, 0o755);
+    host.write("/srv/plant", PLANT, 0o755);
+    host
+}
+
+/// The account of the number 7000 in the directory.
+fn directory(host: &Host, name: &str) {
+    let line = format!("{name}:x:7000:7000::/home/seven:/bin/sh\n");
+    host.write("/srv/directory", line, 0o644);
+}
+
+/// Something as user 7000.
+fn seven(host: &Host, command: &str) -> caddis_lab::Output {
+    let become_seven = "cd /; setpriv --reuid 7000 --regid 7000 --clear-groups env HOME=/home/seven PATH=/usr/local/bin:/usr/bin:/bin";
+    host.sh("root", &format!("{become_seven} {command}"))
+}
+
+/// On the old code the second account of the directory ran what the first had planted.
+#[test]
+fn accounts_of_a_directory_service_are_told_apart() {
+    let host = with_service();
+    directory(&host, "DOMAIN\\first");
+    seven(&host, "caddis root /srv/plant").ok();
+    let note = "/var/lib/caddis/env/7000/.account";
+    assert_eq!(host.read_text(note), "service DOMAIN\\first\n");
+    assert_eq!(seven(&host, "caddis run ls").ok().text(), "planted as 7000");
+    // It is asked once, not for each process that joins.
+    host.write("/srv/asked", "", 0o666);
+    for _ in 0..3 {
+        seven(&host, "caddis run true").ok();
+    }
+    assert!(!host.read_text("/srv/asked").contains("65534"));
+    // Another account; what a service says is asked again after a while.
+    directory(&host, "second");
+    let age = |time: &str| host.sh("root", &format!("touch -d '{time}' {note}")).ok();
+    age("1 hour ago");
+    // No verb shows her anything of it.
+    for verb in ["diff -e default", "list --names", "ps"] {
+        let said = seven(&host, &format!("caddis {verb}"));
+        assert!(
+            !said.stdout.contains("default") && !said.stdout.contains("sleep"),
+            "{said}"
+        );
+    }
+    assert!(
+        !seven(&host, "caddis run ls /usr/local/bin")
+            .ok()
+            .stdout
+            .contains("planted")
+    );
+    host.comes_to("^sleep 4711$", 0);
+    assert_eq!(set_aside(&host), "DOMAIN\\first 7000 default");
+    assert_eq!(host.read_text(note), "service second\n");
+    assert!(host.read_text("/srv/asked").contains("65534"));
+    // A local account of the number is another one as well.
+    seven(&host, "caddis new more").ok();
+    host.append("/etc/passwd", "third:x:7000:7000::/home/seven:/bin/sh\n");
+    seven(&host, "caddis run true").ok();
+    assert_eq!(host.read_text(note), "local third\n");
+    // One that moves from the file to the service stays the same.
+    host.sh("root", "sed -i /^third/d /etc/passwd").ok();
+    directory(&host, "third");
+    seven(&host, "caddis run true").ok();
+    assert_eq!(host.read_text(note), "service third\n");
+}
+
+#[test]
+fn a_directory_service_that_is_away_takes_nothing_from_anybody() {
+    let host = with_service();
+    directory(&host, "first");
+    seven(&host, "caddis root /srv/plant").ok();
+    let note = "/var/lib/caddis/env/7000/.account";
+    let age = |time: &str| host.sh("root", &format!("touch -d '{time}' {note}")).ok();
+    let session = "/usr/local/libexec/caddis/caddis-helper session -- /usr/local/bin/ls";
+    for away in [
+        "rm /srv/directory",
+        "touch /srv/hang",
+        "chmod 644 /usr/bin/getent",
+    ] {
+        host.sh("root", away).ok();
+        age("1 hour ago");
+        assert_eq!(seven(&host, session).ok().text(), "planted as 7000");
+        host.sh("root", "caddis admin refresh").ok();
+    }
+    host.sh("root", "rm /srv/hang; chmod 755 /usr/bin/getent")
+        .ok();
+    // Only listed, and removed only by name.
+    let list = host.sh("root", "caddis admin list --orphans").ok();
+    assert!(list.stdout.contains("no-account"), "{list}");
+    host.sh("root", "caddis admin remove --orphans --yes").ok();
+    assert_eq!(host.count("^sleep 4711$"), 1);
+    // An answer does not hold for ever: who has the number now could see to it that there is none.
+    age("2 days ago");
+    seven(&host, session)
+        .exits(125)
+        .says("`getent passwd 7000` must print its line");
+    // Without any answer, nothing is made.
+    host.sh("root", "caddis admin remove --orphans --user first --yes")
+        .ok();
+    host.comes_to("^sleep 4711$", 0);
+    seven(&host, session)
+        .exits(125)
+        .says("no account with this number is found");
+    assert!(!host.exists("/var/lib/caddis/env/7000"));
 }

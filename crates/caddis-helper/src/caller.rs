@@ -1,6 +1,6 @@
 //! Who calls, from where, and for whom. Only the kernel is asked.
 
-use crate::arguments::{Request, Target};
+use crate::arguments::{Request, Target, Verb};
 use crate::host::{local_name, range};
 use crate::sanitise;
 use caddis_policy::{INITIAL_USER_NAMESPACE, Policy, Who};
@@ -221,6 +221,14 @@ impl Whom {
     /// Whether root asks for all users.
     pub(crate) fn is_everybody(&self) -> bool {
         self.user.is_none()
+    }
+
+    /// The user whose environments must be their own before this request is dealt with; `None`: it is root who looks
+    /// after whatever there is, or asks about the host.
+    pub(crate) fn owner(&self, request: &Request) -> Option<u32> {
+        let looks_after = self.by_root && !request.needs_rules();
+        let user = self.user.as_ref().filter(|user| user.uid != 0)?;
+        (!looks_after && !matches!(request.verb, Verb::Check)).then_some(user.uid)
     }
 
     /// Whether root asks for nobody else.

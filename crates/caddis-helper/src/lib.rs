@@ -118,6 +118,12 @@ fn on_host(request: Request, state: CallersState, files: Vec<OwnedFd>) -> Result
         Verb::Diff(_) => caddis_sys::empty_mask(),
         _ => caller::out_of_reach()?,
     };
+    // Before any verb: none may enter, show or change what an account has left that had the number before.
+    if let Some(uid) = whom.owner(&request) {
+        files::handed_on(&files, false)?;
+        ownership::settle(&policy, uid)?;
+        files::handed_on(&files, true)?;
+    }
     // Each of these makes or ends something below the directory of what runs.
     let sweeps = !matches!(
         request.verb,

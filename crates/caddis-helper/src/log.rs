@@ -26,6 +26,14 @@ pub(crate) fn session(what: &str, uid: u32, environment: &str, role: &str, login
     );
 }
 
+/// What belonged to an account that is gone was set aside.
+pub(crate) fn set_aside(uid: u32, name: &str, directory: &str) {
+    send(
+        NOTICE,
+        &format!("set aside uid={uid} of={name} as={directory}"),
+    );
+}
+
 /// Something was refused or has failed.
 pub(crate) fn refusal(error: &Error) {
     let uid = real_uid();

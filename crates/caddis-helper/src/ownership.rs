@@ -2,6 +2,7 @@
 //! an account that had the number before are set aside.
 
 use crate::host::RUN;
+use crate::log;
 use crate::name_service::{Answer, ask};
 use caddis_policy::Policy;
 use caddis_view::account::{Account, Claim, Local, Note, Source};
@@ -94,7 +95,18 @@ fn by_name_service(state: &Path, uid: u32, note: Option<&Note>) -> Result<()> {
 fn set_aside_if(state: &Path, uid: u32, names: &[Vec<u8>]) -> Result<()> {
     let foreign =
         |note: Option<&Note>| note.is_some_and(|note| !names.contains(&note.account.name));
-    set_aside(state, Path::new(RUN), uid, foreign).map(drop)
+    put_aside(state, uid, &foreign).map(drop)
+}
+
+/// Sets aside what is `foreign`, and says so in the system log. `false`: nothing is.
+fn put_aside(state: &Path, uid: u32, foreign: &dyn Fn(Option<&Note>) -> bool) -> Result<bool> {
+    let note = note(state, uid)?;
+    let Some(directory) = set_aside(state, Path::new(RUN), uid, foreign)? else {
+        return Ok(false);
+    };
+    let name = note.map(|note| String::from_utf8_lossy(&note.account.name).into_owned());
+    log::set_aside(uid, &name.unwrap_or_default(), &directory);
+    Ok(true)
 }
 
 /// What came of a look at all accounts.
@@ -129,7 +141,7 @@ pub fn sweep(policy: &Policy, deleted: Option<&[u8]>) -> Result<Swept> {
 
 fn look_at(state: &Path, uid: u32, deleted: Option<&[u8]>) -> Result<bool> {
     let aside = |foreign: &dyn Fn(Option<&Note>) -> bool| -> Result<bool> {
-        Ok(set_aside(state, Path::new(RUN), uid, foreign)?.is_some())
+        put_aside(state, uid, foreign)
     };
     let note = note(state, uid)?;
     let local = Local::of(uid);

@@ -45,6 +45,7 @@ keys! {
     ids.first_uid = |v| v.number(1, HIGHEST_ID);
     ids.subuid = |v| v.switch();
     storage.state = |v| v.text(PLACE, place);
+    storage.environments = |v| v.number(1, u32::MAX);
     storage.memory = |v| v.text(SIZE, size);
     session.background = |v| v.text(duration::ALLOWED, length_of_time);
     session.keep = |v| v.list(PROCESS, process);

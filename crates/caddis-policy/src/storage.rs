@@ -7,6 +7,8 @@ use std::path::PathBuf;
 pub struct Storage {
     /// The directory of all environments, for root only. It must be on a local file system.
     pub state: PathBuf,
+    /// How many environments a user may have.
+    pub environments: u32,
     /// The most that a private memory file system may hold, as tmpfs takes it for `size=`.
     pub memory: String,
 }
@@ -15,6 +17,7 @@ impl Default for Storage {
     fn default() -> Self {
         Self {
             state: PathBuf::from("/var/lib/caddis"),
+            environments: 100,
             memory: "50%".to_owned(),
         }
     }

@@ -4,6 +4,7 @@
 use crate::account::{Account, Claim, Local, Note};
 use crate::credentials::{as_writer, give_to_root};
 use crate::error::{Context, Error, Result};
+use crate::instance::{lock_deadline, lock_within_reason};
 use crate::packages;
 use crate::plan::upper_name;
 use crate::tree;
@@ -201,12 +202,13 @@ impl Environments {
         }
     }
 
-    /// Makes an environment. `false`: there is one already.
-    pub fn create(&self, name: &EnvName) -> Result<bool> {
+    /// Makes an environment, unless the user has `most` already. `false`: there is one of that name.
+    pub fn create(&self, name: &EnvName, most: u32) -> Result<bool> {
         // As nearly always.
         if statat(&self.directory, name.as_str(), AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             return Ok(false);
         }
+        let _room = self.room_for(name, most)?;
         match make_directory(&self.directory, name.as_str()) {
             Err(error) if error.errno == Some(Errno::EXIST) => return Ok(false),
             Err(error) => {
@@ -224,8 +226,23 @@ impl Environments {
         }
     }
 
-    /// Makes `name` a copy of `from`, complete or not at all.
-    pub fn copy(&self, from: &EnvName, name: &EnvName) -> Result<()> {
+    /// Whether there may be one more, `name`. As long as what is returned lives, nobody else makes one.
+    fn room_for(&self, name: &EnvName, most: u32) -> Result<OwnedFd> {
+        let lock = openat(&self.directory, ".", DIRECTORY, Mode::empty())
+            .doing("open", || "the environments of the user")?;
+        lock_within_reason(&lock, name.as_str(), lock_deadline())?;
+        if self.names()?.len() < usize::try_from(most).unwrap_or(usize::MAX) {
+            return Ok(lock);
+        }
+        let reason = format!("the limit of {most} for each user is reached");
+        Err(Error::refused("create the environment", name, reason).hint(
+            "`caddis list` shows them, `caddis remove NAME` removes one; the administrator decides how many \
+             (`storage.environments`)",
+        ))
+    }
+
+    /// Makes `name` a copy of `from`, complete or not at all, unless the user has `most` environments already.
+    pub fn copy(&self, from: &EnvName, name: &EnvName, most: u32) -> Result<()> {
         if self.open(name)?.is_some() {
             return Err(Error::refused(
                 "create the environment",
@@ -234,6 +251,9 @@ impl Environments {
             ));
         }
         let source = self.open(from)?.ok_or_else(|| missing(from))?;
+        // Before the work, and again when it is done.
+        drop(self.room_for(name, most)?);
+        let mut room = None;
         self.complete_or_not_at_all(name, RenameFlags::NOREPLACE, |target| {
             packages::copy_mark(&source, target)?;
             for entry in entries(&source)? {
@@ -246,8 +266,10 @@ impl Environments {
                     tree::copy(&source, target, &c_name(&entry))?;
                 }
             }
+            room = Some(self.room_for(name, most)?);
             Ok(())
         })?;
+        drop(room);
         self.set_used(name, 0)
     }
 

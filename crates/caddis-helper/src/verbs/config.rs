@@ -3,7 +3,6 @@
 use crate::answer::Answer;
 use crate::arguments::Setting;
 use crate::caller::Whom;
-use crate::ownership::settle;
 use crate::preferred::{By, environment};
 use crate::settings::{OF_ENVIRONMENT, OF_USER, Settings};
 use caddis_policy::{EnvName, Policy};
@@ -38,9 +37,6 @@ pub(crate) fn own(policy: &Policy, whom: &Whom, setting: &Setting) -> Result<Ans
     let uid = whom.uid(policy)?;
     OF_USER.allow(setting)?;
     let create = matches!(setting, Setting::Change(..));
-    if create {
-        settle(policy, uid)?;
-    }
     let environments = Environments::of(&policy.storage.state, uid, create)?;
     let directory = environments.as_ref().map(Environments::directory);
     OF_USER.answer(directory, "the user", setting)

@@ -5,7 +5,6 @@ use super::stop::end_idle;
 use super::trial::finish;
 use crate::answer::Answer;
 use crate::caller::Whom;
-use crate::ownership::settle;
 use caddis_policy::{EnvName, Policy};
 use caddis_view::Error;
 use caddis_view::store::{Environments, missing};
@@ -18,7 +17,6 @@ pub(crate) fn run(
     from: Option<&EnvName>,
 ) -> Result<Answer, Error> {
     let identity = whom.identity(policy)?;
-    settle(policy, identity.uid)?;
     let environments = Environments::of(&policy.storage.state, identity.uid, true)?
         .ok_or_else(|| Error::kernel("open", "the environments of the user", Errno::NOENT))?;
     environments.remove_leftovers()?;
@@ -33,9 +31,9 @@ pub(crate) fn run(
             finish(&environments, from)?;
             // Copies of the base's files that a killed instance has left are told from the user's by being the same files.
             caddis_changes::renew::give_back(&directory)?;
-            environments.copy(from, name)
+            environments.copy(from, name, policy.storage.environments)
         })?;
-    } else if !environments.create(name)? {
+    } else if !environments.create(name, policy.storage.environments)? {
         return Err(Error::refused(
             "create the environment",
             name,

@@ -3,10 +3,8 @@
 use crate::answer::Answer;
 use crate::arguments::{Role, Session};
 use crate::caller::Whom;
-use crate::files::handed_on;
 use crate::host::RUN;
 use crate::output::printable;
-use crate::ownership::settle;
 use crate::plan::plan;
 use crate::preferred::{By, environment};
 use crate::sanitise::CallersState;
@@ -62,12 +60,9 @@ pub(crate) fn run(
     } else {
         By::Command
     };
-    handed_on(&files, false)?;
-    settle(policy, identity.uid)?;
-    handed_on(&files, true)?;
     let environments = open(policy, &identity)?;
     let name = environment(policy, Some(&environments), session.name.as_ref(), by)?;
-    let settings = create(&environments, &name)?;
+    let settings = create(policy, &environments, &name)?;
     let mut opened = Some(environments);
     let root = match session.who {
         Role::User => false,
@@ -166,9 +161,9 @@ fn end_likewise(signal: i32) {
 }
 
 /// Makes the environment if there is none, and reads its settings.
-fn create(environments: &Environments, name: &EnvName) -> Result<Settings, Error> {
+fn create(policy: &Policy, environments: &Environments, name: &EnvName) -> Result<Settings, Error> {
     loop {
-        environments.create(name)?;
+        environments.create(name, policy.storage.environments)?;
         match read_settings(environments, name) {
             // Removed between the two steps.
             Err(_) if environments.open(name)?.is_none() => {}
@@ -227,7 +222,7 @@ fn start_or_join(
         }
         last_state::remember(policy)?;
         // Again, under the lock that a removal needs, too.
-        environments.create(name)?;
+        environments.create(name, policy.storage.environments)?;
         let directory = environments.open(name)?.ok_or_else(|| missing(name))?;
         caddis_changes::renew::give_back(&directory)?;
         let (plan, warning) = plan(policy, identity, session.home.as_deref())?;

@@ -142,7 +142,7 @@ pub(crate) fn begin(
     }
     let said = make_way(policy, environments, runtime, name)?;
     end_idle(policy, runtime, "try something in", name)?;
-    environments.create(name)?;
+    environments.create(name, policy.storage.environments)?;
     // First: a try of which nobody knows whose it is can be discarded by anybody.
     runtime.note_owner(parent)?;
     environments.begin_trial(name)?;
