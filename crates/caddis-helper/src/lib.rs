@@ -16,7 +16,7 @@ mod log;
 mod login;
 pub mod output;
 mod plan;
-mod policy_paths;
+pub mod policy_paths;
 mod preferred;
 pub mod processes;
 mod sanitise;

@@ -23,6 +23,7 @@ use rustix::thread::{
 };
 use rustix::time::Timespec;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 
 /// How a session ended.
 #[derive(Debug)]
@@ -40,13 +41,14 @@ pub enum Ended {
 }
 
 /// Runs `command` by way of `entrance` and waits for it. All signals are blocked. `on_its_way` is called
-/// when nothing is left to do for this process but to wait for the command's to join.
+/// when nothing is left to do for this process but to wait for the command's to join, with what is not shown
+/// because its server does not answer.
 pub fn run(
     entrance: Entrance,
     identity: &Identity,
     root: &Root,
     command: &mut Command,
-    on_its_way: impl FnOnce(),
+    on_its_way: impl FnOnce(&[PathBuf]),
 ) -> Result<Ended> {
     // The session counts until this process ends.
     let Entrance {
@@ -82,12 +84,16 @@ pub fn run(
         Err(errno) => return Err(errno).doing("start", || "a process in the environment"),
     };
     drop((writer, outer));
-    if let Some(Err(error)) = building.map(|building| building.wait(&instance)) {
-        // The kernel ends the child with process 1, which waits for it to be reaped here.
-        let _ = waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED);
-        return not_started(&instance, error);
-    }
-    on_its_way();
+    let silent = match building.map(|building| building.wait(&instance)) {
+        Some(Err(error)) => {
+            // The kernel ends the child with process 1, which waits for it to be reaped here.
+            let _ = waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED);
+            return not_started(&instance, error);
+        }
+        Some(Ok(silent)) => silent,
+        None => Vec::new(),
+    };
+    on_its_way(&silent);
     let failed = |(status, error): (u8, Error)| {
         let _ = waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED);
         match (status, error.errno) {

@@ -15,8 +15,10 @@ use caddis_sys::{Forked, Namespaces, block_all, fork};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// What an instance is started from.
 #[derive(Debug)]
@@ -159,16 +161,19 @@ pub(crate) struct Building {
 
 impl Building {
     /// Waits until the view stands, then lets others in, and the command once its packages are in step.
-    pub(crate) fn wait(self, instance: &Instance) -> Result<()> {
+    /// Returned is what is not shown because its server does not answer.
+    pub(crate) fn wait(self, instance: &Instance) -> Result<Vec<PathBuf>> {
         let answer = read_all(&self.answer)?;
         drop(self.runtime);
-        if answer == READY {
+        if let Some(silent) = answer.strip_prefix(READY) {
             if let Some((due, goes)) = self.packages {
                 // A session that fails would be worse than packages that are missing; it is tried again.
                 let _ = packages::merge(&due, instance);
                 let _ = rustix::io::write(&goes, READY);
             }
-            return Ok(());
+            let silent = silent.split(|byte| *byte == 0);
+            let silent = silent.filter(|path| !path.is_empty());
+            return Ok(silent.map(|path| OsStr::from_bytes(path).into()).collect());
         }
         if answer.is_empty() {
             let reason = "it was killed while it built the view";
@@ -189,11 +194,18 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// The view stands. A caller that was killed meanwhile is a session that has ended.
-    pub(crate) fn say_ready(self) -> Result<()> {
+    /// The view stands, without what is `silent`. A caller that was killed meanwhile is a session that has ended.
+    pub(crate) fn say_ready(self, silent: &[PathBuf]) -> Result<()> {
         drop(self.lock);
-        for pipe in self.goes.iter().chain([&self.answers]) {
-            match rustix::io::write(pipe, READY) {
+        let mut answer = READY.to_vec();
+        // As many as the pipe holds without a reader.
+        for path in silent.iter().take(MOST_SILENT) {
+            answer.extend(path.as_os_str().as_bytes());
+            answer.push(0);
+        }
+        let goes = self.goes.iter().map(|pipe| (pipe, READY));
+        for (pipe, text) in goes.chain([(&self.answers, answer.as_slice())]) {
+            match rustix::io::write(pipe, text) {
                 Ok(_) | Err(Errno::PIPE) => {}
                 // It would wait for us, and we for its end.
                 Err(errno) => return Err(errno).doing("write", || "that the view stands"),
@@ -210,7 +222,10 @@ pub(crate) fn view_stands(go: &OwnedFd) -> Result<bool> {
     Ok(read.doing("wait for", || "the view")? > 0)
 }
 
-/// What process 1 says when the view stands.
+/// How many paths are named that do not answer.
+const MOST_SILENT: usize = 8;
+
+/// What process 1 says when the view stands. What does not answer stands behind it.
 const READY: &[u8] = b"\x01";
 
 /// Reads a pipe to its end.

@@ -46,8 +46,8 @@ pub(crate) fn run(
     let identity = whom.identity(policy)?;
     let mut variables = Variables::from_caller();
     if session.dry_run {
-        let (plan, warning) = plan(policy, &identity, session.home.as_deref())?;
-        warning.iter().for_each(|warning| output::warn(warning));
+        let (plan, warnings) = plan(policy, &identity, session.home.as_deref())?;
+        warnings.iter().for_each(|warning| output::warn(warning));
         for line in plan.to_string().lines() {
             output::plain(&output::printable(line));
         }
@@ -98,10 +98,15 @@ pub(crate) fn run(
         // The directory is not kept open: this process goes on for as long as the session, and holds nothing of
         // the host's that it does not need.
         let (named, uid, login) = (&name, identity.uid, session.login);
-        let note = move || {
+        let note = move |silent: &[PathBuf]| {
             // When it was used last is not worth a session that fails.
             let _ = environments.touch(named);
-            warnings.iter().for_each(|warning| output::warn(warning));
+            let silent = silent.iter().map(|path| {
+                let path = path.display();
+                format!("leave out {path}: its file server does not answer")
+            });
+            let all = warnings.into_iter().chain(silent);
+            all.for_each(|warning| output::warn(&warning));
             log::session(what, uid, named.as_str(), role, login);
         };
         match run_session(entrance, &identity, &policy.root, &mut command, note)? {
@@ -208,7 +213,7 @@ fn start_or_join(
         environments.create(name)?;
         let directory = environments.open(name)?.ok_or_else(|| missing(name))?;
         caddis_changes::renew::give_back(&directory)?;
-        let (plan, warning) = plan(policy, identity, session.home.as_deref())?;
+        let (plan, more) = plan(policy, identity, session.home.as_deref())?;
         let start = Start {
             plan: &plan,
             identity,
@@ -226,7 +231,7 @@ fn start_or_join(
         let begun = start.begin(runtime);
         return match begun {
             Ok(entrance) => {
-                warnings.extend(warning);
+                warnings.extend(more);
                 Ok((entrance, warnings))
             }
             Err(error) => Err(explained(name, error)),
