@@ -23,7 +23,7 @@ mod name_service;
 pub mod output;
 pub mod ownership;
 mod plan;
-mod policy_paths;
+pub mod policy_paths;
 mod preferred;
 pub mod processes;
 mod sanitise;

@@ -1,31 +1,37 @@
 //! The paths that the policy names, as they are on this host.
+//!
+//! They are looked up with the user's rights, on the host's own file systems and through no other: a
+//! path that a server or another user's program answers for stays as the policy writes it. So does
+//! one in a directory that the user cannot pass: whether it exists there is not for them to know.
 
 use caddis_policy::View;
-use caddis_view::Error;
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use caddis_view::credentials::as_user;
+use caddis_view::error::Context;
+use caddis_view::tree::Local;
+use caddis_view::{Error, Identity};
+use rustix::fs::{FileType, OFlags, fstat};
 use rustix::io::Errno;
-use std::fs;
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::MetadataExt;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The administrator's paths without links; those that do not exist are left out, except for private ones whose
 /// directory exists: they are not to be seen either once they do. One that cannot be looked up for
 /// another reason is not: what is to be hidden would show.
-pub(crate) fn resolved(view: &View) -> Result<View, Error> {
+pub(crate) fn resolved(view: &View, local: &Local, identity: &Identity) -> Result<View, Error> {
     let resolve = |paths: &[PathBuf], to_come: bool| -> Result<Vec<PathBuf>, Error> {
         let mut resolved = Vec::with_capacity(paths.len());
         for path in paths {
-            match without_links(path) {
+            match without_links(local, path) {
                 Ok(path) => resolved.push(path),
-                Err(error) if ABSENT.contains(&error.kind()) => {
+                Err(errno) if ABSENT.contains(&errno) => {
                     let place = path.parent().zip(path.file_name()).filter(|_| to_come);
-                    let place =
-                        place.and_then(|(above, name)| Some(without_links(above).ok()?.join(name)));
+                    let place = place.and_then(|(above, name)| {
+                        Some(without_links(local, above).ok()?.join(name))
+                    });
                     resolved.extend(place);
                 }
-                Err(error) => {
-                    return Err(Error::refused("find", path.display(), error).hint(
+                Err(errno) => {
+                    return Err(Error::kernel("find", path.display(), errno).hint(
                         "the policy names it under `view`; an administrator can take it out there",
                     ));
                 }
@@ -33,33 +39,40 @@ pub(crate) fn resolved(view: &View) -> Result<View, Error> {
         }
         Ok(resolved)
     };
-    Ok(View {
-        private: resolve(&view.private, true)?,
-        memory: resolve(&view.memory, false)?,
-        hidden: resolve(&view.hidden, false)?,
-        shared: resolve(&view.shared, false)?,
-        read_only: resolve(&view.read_only, false)?,
-        ..view.clone()
-    })
+    let all = || -> Result<View, Error> {
+        Ok(View {
+            private: resolve(&view.private, true)?,
+            memory: resolve(&view.memory, false)?,
+            hidden: resolve(&view.hidden, false)?,
+            shared: resolve(&view.shared, false)?,
+            read_only: resolve(&view.read_only, false)?,
+            ..view.clone()
+        })
+    };
+    as_user(identity, || Ok(all())).doing("take the ids of", || identity.uid)?
 }
 
 /// As canonicalize(3), but a link that somebody else than root may have put there leads nowhere: below a directory where
-/// users can write, any of them would decide what all others see, or that they see nothing.
-fn without_links(path: &Path) -> io::Result<PathBuf> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
-        Err(Errno::LOOP) => walk(path),
+/// users can write, any of them would decide what all others see, or that they see nothing. What cannot be looked up
+/// without asking somebody, or by this process, stays as it is.
+pub fn without_links(local: &Local, path: &Path) -> Result<PathBuf, Errno> {
+    match local.open(path, OFlags::PATH) {
         // Most have none on their way, as far as it goes: the policy's paths are normalised.
-        other => Ok(other.map(|_| path.to_owned())?),
+        Ok(found) if !is_link(fstat(&found)?.st_mode) => Ok(path.to_owned()),
+        Ok(_) | Err(Errno::LOOP | Errno::XDEV) => walk(local, path),
+        Err(Errno::ACCESS) => walk(local, path),
+        Err(errno) => Err(errno),
     }
 }
 
-fn walk(path: &Path) -> io::Result<PathBuf> {
-    let words = |path: &Path| {
+fn is_link(mode: u32) -> bool {
+    FileType::from_raw_mode(mode) == FileType::Symlink
+}
+
+fn walk(local: &Local, path: &Path) -> Result<PathBuf, Errno> {
+    let words = |path: &Path| -> Vec<OsString> {
         let words = path.components().rev();
-        words
-            .map(|word| word.as_os_str().to_owned())
-            .collect::<Vec<_>>()
+        words.map(|word| word.as_os_str().to_owned()).collect()
     };
     let (mut found, mut rest, mut links) = (PathBuf::from("/"), words(path), 0);
     while let Some(word) = rest.pop() {
@@ -68,21 +81,29 @@ fn walk(path: &Path) -> io::Result<PathBuf> {
             continue;
         }
         let here = found.join(&word);
-        let file = fs::symlink_metadata(&here)?;
-        if !file.is_symlink() {
+        let file = match local.open(&here, OFlags::PATH) {
+            Err(Errno::XDEV | Errno::ACCESS) => {
+                found = here;
+                found.extend(rest.into_iter().rev());
+                return Ok(found);
+            }
+            other => fstat(other?)?,
+        };
+        if !is_link(file.st_mode) {
             found = here;
             continue;
         }
-        let above = fs::symlink_metadata(&found)?;
-        if file.uid() != 0 && (above.uid() != 0 || above.mode() & 0o022 != 0) {
-            return Err(ErrorKind::NotFound.into());
+        let above = fstat(local.open(&found, OFlags::PATH)?)?;
+        if file.st_uid != 0 && (above.st_uid != 0 || above.st_mode & 0o022 != 0) {
+            return Err(Errno::NOENT);
         }
         links += 1;
         if links > MOST_LINKS {
-            return Err(Errno::LOOP.into());
+            return Err(Errno::LOOP);
         }
         // An absolute one begins with "/", which join makes the whole path.
-        rest.extend(words(&fs::read_link(&here)?));
+        let target = local.link(&here)?.ok_or(Errno::NOENT)?;
+        rest.extend(words(&target));
     }
     Ok(found)
 }
@@ -91,4 +112,4 @@ fn walk(path: &Path) -> io::Result<PathBuf> {
 const MOST_LINKS: u32 = 40;
 
 /// What is said of a path that leads nowhere.
-const ABSENT: [ErrorKind; 2] = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+const ABSENT: [Errno; 2] = [Errno::NOENT, Errno::NOTDIR];

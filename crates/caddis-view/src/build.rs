@@ -8,12 +8,13 @@ use crate::identity::Identity;
 use crate::layers::{clone_mount, new_filesystem};
 use crate::memory::Memory;
 use crate::merge::{Merged, open_sources, overlays};
+use crate::patient::owner;
 use crate::place::{Missing, View};
 use crate::plan::{Plan, Step};
 use caddis_policy::Policy;
 use caddis_sys::{MountAttr, unshare};
-use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat, stat};
-use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
 use rustix::process::{chdir, fchdir, pivot_root, umask};
 use rustix::thread::UnshareFlags;
@@ -79,6 +80,8 @@ pub(crate) struct Built {
     pub(crate) overlays: Vec<OwnedFd>,
     /// The root of its `/proc`.
     pub(crate) proc: OwnedFd,
+    /// What is not shown because its server does not answer.
+    pub(crate) silent: Vec<PathBuf>,
 }
 
 /// Builds the view and makes it the root of this mount namespace.
@@ -142,6 +145,7 @@ pub(crate) fn build(materials: &Materials<'_>) -> Result<Built> {
         user_namespace,
         overlays: in_order(kept)?,
         proc,
+        silent: sources.silent,
     })
 }
 
@@ -186,33 +190,43 @@ impl Builder<'_> {
                 self.view
                     .show(&merged.environment, &overlay.at, Missing::PassOver)
             }
-            Step::Pass { at, read_only } => {
+            Step::Pass { at, read_only, .. } => {
                 let Some(source) = source else { return Ok(()) };
                 let mut flags = HARMLESS;
                 flags.set(MountAttrFlags::MOUNT_ATTR_RDONLY, *read_only);
                 let mount = clone_mount(source, false, &MountAttr::new(flags))?;
                 self.view.show(&mount, at, Missing::PassOver)
             }
-            Step::Memory(path) => {
-                let mount = match stat(path) {
-                    Err(Errno::NOENT) => return Ok(()),
-                    Ok(stat) if !is_directory(&stat) => self.nothing(HARMLESS, stat.st_mode)?,
-                    other => {
-                        let mode = other.map_or(0o1777, |stat| stat.st_mode & 0o7777);
-                        let name = self.next_name();
-                        self.memory.directory(&name, mode)?;
-                        self.memory.part(&name, HARMLESS)?
+            Step::Memory { at, mode } => {
+                let directory = mode.map(is_directory);
+                let missing = match directory {
+                    Some(false) => Missing::CreateFile,
+                    _ => Missing::Create,
+                };
+                let (view, memory) = (&self.view, &self.memory);
+                let name = next_name(&mut self.memories);
+                view.show_fitting(at, missing, directory, |directory| {
+                    if !directory {
+                        return nothing(memory, &name, HARMLESS, mode.unwrap_or(0o600));
                     }
-                };
-                self.view.show(&mount, path, Missing::Create)
+                    memory.directory(&name, mode.unwrap_or(0o1777) & 0o7777)?;
+                    memory.part(&name, HARMLESS)
+                })
             }
-            Step::Hide(path) => {
+            Step::Hide { at, mode } => {
                 let flags = HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY;
-                let mount = match stat(path) {
-                    Ok(stat) if !is_directory(&stat) => self.nothing(flags, 0o444)?,
-                    _ => self.memory.part("empty", flags)?,
-                };
-                self.view.show(&mount, path, Missing::PassOver)
+                let (view, memory) = (&self.view, &self.memory);
+                let name = next_name(&mut self.memories);
+                let directory = mode.map(is_directory);
+                view.show_fitting(
+                    at,
+                    Missing::PassOver,
+                    directory,
+                    |directory| match directory {
+                        true => memory.part("empty", flags),
+                        false => nothing(memory, &name, flags, 0o444),
+                    },
+                )
             }
             Step::Dev => dev::build(self, devices),
             Step::Sys => {
@@ -239,7 +253,7 @@ impl Builder<'_> {
             Step::Home(path) => {
                 let Some(source) = source else { return Ok(()) };
                 // The path came from outside; what counts is whose directory it is.
-                let owner = fstat(source).doing("stat", || path.display())?.st_uid;
+                let owner = owner(source).doing("stat", || path.display())?;
                 if owner != self.materials.identity.uid {
                     return Ok(());
                 }
@@ -259,18 +273,6 @@ impl Builder<'_> {
                 Ok(())
             }
         }
-    }
-
-    fn next_name(&mut self) -> String {
-        self.memories += 1;
-        format!("memory{}", self.memories)
-    }
-
-    /// An empty file in the instance's memory.
-    fn nothing(&mut self, flags: MountAttrFlags, mode: u32) -> Result<OwnedFd> {
-        let name = self.next_name();
-        self.memory.file(&name, "", mode & 0o777)?;
-        self.memory.part(&name, flags)
     }
 
     /// `/run`, with the rule that makes sudo ask the environment's user for no password.
@@ -297,8 +299,19 @@ impl Builder<'_> {
     }
 }
 
-fn is_directory(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+fn is_directory(mode: u32) -> bool {
+    FileType::from_raw_mode(mode) == FileType::Directory
+}
+
+fn next_name(memories: &mut u32) -> String {
+    *memories += 1;
+    format!("memory{memories}")
+}
+
+/// An empty file in the instance's memory.
+fn nothing(memory: &Memory, name: &str, flags: MountAttrFlags, mode: u32) -> Result<OwnedFd> {
+    memory.file(name, "", mode & 0o777)?;
+    memory.part(name, flags)
 }
 
 /// Makes `root` the root of this mount namespace and lets the host's go. Not chroot(2), which would

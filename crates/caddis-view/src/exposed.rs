@@ -14,7 +14,7 @@ use crate::error::{Context, Error, Result, words, write_all};
 use crate::identity::Identity;
 use crate::instance::Instance;
 use crate::layers::attach;
-use crate::merge::open;
+use crate::patient::{Wanted, open_all};
 use crate::place::{Missing, View};
 use crate::refresh::Overlays;
 use crate::start::read_all;
@@ -92,14 +92,14 @@ fn changed(
     policy: &caddis_policy::View,
 ) -> Result<Vec<PathBuf>> {
     let failed = || "the exposed paths";
-    let there = as_user(identity, || {
-        let there = policy.exposed(identity.uid).filter_map(|path| {
-            let number = number(CWD, &path)?;
-            Some((path, number))
-        });
-        Ok(there.collect::<Vec<_>>())
+    let paths: Vec<PathBuf> = policy.exposed(identity.uid).collect();
+    let wanted: Vec<Wanted<'_>> = paths.iter().map(|path| wanted(path)).collect();
+    let opened = open_all(identity, &wanted)?;
+    let there = paths.iter().zip(opened).filter_map(|(path, opened)| {
+        let number = number(opened.ok()?, Path::new(""))?;
+        Some((path.clone(), number))
     });
-    let there = there.doing("look at", failed)?;
+    let there: Vec<(PathBuf, Number)> = there.collect();
     if there.is_empty() {
         return Ok(Vec::new());
     }
@@ -131,6 +131,14 @@ fn changed(
     differing.doing("look at", failed)
 }
 
+fn wanted(path: &Path) -> Wanted<'_> {
+    Wanted {
+        path,
+        directory: false,
+        server: false,
+    }
+}
+
 /// What the kernel knows a file by.
 type Number = (u32, u32, u64);
 
@@ -156,13 +164,10 @@ fn expose(
     unshare(UnshareFlags::NEWNS).doing("unshare", || "the mount namespace")?;
     cut_loose()?;
     // Only now: open_tree(2) clones mounts of the caller's own mount namespace only.
-    let sources = as_user(identity, || {
-        let open = |path: &PathBuf| Some((path.clone(), open(path, false)?));
-        Ok(paths.iter().filter_map(open).collect::<Vec<_>>())
-    });
-    let sources = sources.doing("open", || "the exposed paths")?;
+    let wanted: Vec<Wanted<'_>> = paths.iter().map(|path| wanted(path)).collect();
+    let sources = paths.iter().zip(open_all(identity, &wanted)?);
     let mounts: Vec<(PathBuf, OwnedFd)> = sources
-        .into_iter()
+        .filter_map(|(path, source)| Some((path.clone(), source.ok()?)))
         .map(|(path, source)| Ok((path, pass_through(source)?)))
         .collect::<Result<_>>()?;
     // By these, what is mounted can be named to umount(2) without a path of the user's.

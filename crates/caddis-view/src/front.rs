@@ -3,170 +3,229 @@
 use crate::accounts::Accounts;
 use crate::error::{Context, Result, write_all};
 use crate::identity::Identity;
+use crate::memory::Memory;
 use crate::overlayfs::OPAQUE;
 use crate::plan::{Front, Locked, Overlay};
+use crate::seen::{Attributes, Seen};
+use crate::tree::Trail;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, Stat, XattrFlags, chmodat, chownat, lsetxattr, lstat,
-    mkdirat, mknodat, openat,
+    AtFlags, FileType, Mode, OFlags, XattrFlags, chownat, fchmod, fchown, fsetxattr, mkdirat,
+    mknodat, openat,
 };
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-/// Builds the front layer of `overlay` in the directory `name` of the working directory. The file mode
-/// creation mask is 0.
+/// Builds the front layer of `overlay` in the directory `name` of `memory`. The file mode creation mask is 0.
 ///
 /// A directory of the front that the base has too lends the merged one its owner and mode, so each
-/// gets those of the base's.
-pub(crate) fn build(name: &str, overlay: &Overlay, identity: &Identity) -> Result<()> {
+/// gets those of the base's, as far as the user can see them there.
+pub(crate) fn build(
+    memory: &Memory,
+    name: &str,
+    overlay: &Overlay,
+    identity: &Identity,
+    source: &OwnedFd,
+) -> Result<()> {
+    let seen = Seen::by_user(overlay, identity, source)?;
+    memory.directory(name, 0o755)?;
+    let top = openat(memory.mount(), name, DIRECTORY, Mode::empty()).doing("open", || name)?;
     let mut layer = Layer {
-        top: Path::new(name),
+        trail: Trail::new(top, OFlags::RDONLY),
         at: &overlay.at,
         identity,
+        seen,
         made: BTreeSet::new(),
         accounts: None,
     };
-    layer.directory(Path::new(""), None)?;
+    layer.root()?;
+    let inside = |path: &Path| path.strip_prefix(&overlay.at).unwrap_or(path).to_owned();
     for front in &overlay.front {
         match front {
-            Front::Covered(path) if is_file(path) => {
-                let Some(file) = layer.place(path)? else {
-                    continue;
-                };
-                layer.file(&file, b"", 0o644)?;
-            }
-            Front::Covered(path) => layer.empty(path)?,
-            Front::Empty(path) => {
+            Front::Covered(path) => layer.covered(&inside(path))?,
+            Front::Empty(path) | Front::EmptyMount(path) => {
                 let within =
                     |other: &Front| matches!(other, Front::MountPoint(at) if at.starts_with(path));
-                layer.private(path, overlay.front.iter().any(within))?;
+                layer.private(&inside(path), overlay.front.iter().any(within))?;
             }
             Front::MountPoint(path) => {
-                layer.directories(path, Some((identity.uid, identity.gid)))?;
+                layer.directories(&inside(path), Some((identity.uid, identity.gid)))?;
             }
-            Front::Locked(path, kind) => layer.locked(path, *kind)?,
+            Front::Locked(path, kind) => layer.locked(&inside(path), *kind)?,
         }
     }
     Ok(())
 }
 
-fn is_file(path: &Path) -> bool {
-    lstat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::Directory)
-}
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
 
+/// All paths are relative to the root of the layer.
 struct Layer<'a> {
-    top: &'a Path,
+    /// The way to the directory that was made last.
+    trail: Trail,
     at: &'a Path,
     identity: &'a Identity,
-    /// What there is already, relative to the top.
+    seen: Seen,
+    /// What there is already.
     made: BTreeSet<PathBuf>,
     /// The host's users and groups, read when they are needed first.
     accounts: Option<Accounts>,
 }
 
 impl Layer<'_> {
-    /// What the base has at `path`, without content. Where it has nothing, nothing shows that appears there later,
-    /// like a log that is rotated; only what is to be mounted in it needs a directory.
-    fn private(&mut self, path: &Path, needed: bool) -> Result<()> {
-        let stat = match lstat(path) {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Directory => Some(stat),
-            Err(Errno::NOENT) if !needed => None,
-            Ok(_) | Err(Errno::NOENT) => return self.empty(path),
-            Err(errno) => return Err(errno).doing("look at", || path.display()),
-        };
-        let Some(place) = self.place(path)? else {
-            return Ok(());
-        };
-        if let Some(stat) = stat {
-            return self.like(&place, b"", &stat);
+    /// What hides what the base has under a mount.
+    fn covered(&mut self, path: &Path) -> Result<()> {
+        match self.seen.at(path) {
+            Ok(base) if !base.is_directory() => self.file(path, b"", 0o644, None),
+            _ => self.empty(path),
         }
-        let whiteout = Mode::empty();
-        mknodat(CWD, &place, FileType::CharacterDevice, whiteout, 0)
-            .doing("hide", || place.display())
+    }
+
+    /// What the base has at `path`, without content. Where it has nothing, nothing shows that appears there later,
+    /// like a log that is rotated; only what is to be mounted in it needs a directory. Nor does anything show where
+    /// the user does not get to on the host: whether there is something is not for them to know.
+    fn private(&mut self, path: &Path, needed: bool) -> Result<()> {
+        match self.seen.at(path) {
+            Ok(base) if !base.is_directory() => {
+                let mode = base.mode & 0o777;
+                self.file(path, b"", mode, Some(base))
+            }
+            Ok(_) => self.empty(path),
+            Err(_) if needed => self.empty(path),
+            Err(_) => {
+                let Some(name) = path.file_name() else {
+                    return Ok(());
+                };
+                let whiteout = Mode::empty();
+                let above = self.above(path)?;
+                mknodat(above, name, FileType::CharacterDevice, whiteout, 0)
+                    .doing("hide", || self.shown(path))
+            }
+        }
     }
 
     /// A directory through which nothing of the layers below shows; see "opaque directories" in the kernel's
     /// documentation of overlayfs.
     fn empty(&mut self, path: &Path) -> Result<()> {
-        let here = self.directories(path, None)?;
-        lsetxattr(&here, OPAQUE, b"y", XattrFlags::empty())
-            .doing("set trusted.overlay.opaque on", || here.display())
+        self.directories(path, None)?;
+        let here = self.open(path)?;
+        fsetxattr(here, OPAQUE, b"y", XattrFlags::empty())
+            .doing("set trusted.overlay.opaque on", || self.shown(path))
     }
 
     /// The directory `path` of the base, and those above it. `own`: the last one is this user's alone.
-    fn directories(&mut self, path: &Path, own: Option<(u32, u32)>) -> Result<PathBuf> {
-        let relative = path.strip_prefix(self.at).unwrap_or(path);
-        let mut here = PathBuf::new();
-        for component in relative.components() {
-            here.push(component);
-            self.directory(&here, own.filter(|_| here == relative))?;
-        }
-        Ok(self.top.join(relative))
-    }
-
-    fn directory(&mut self, relative: &Path, own: Option<(u32, u32)>) -> Result<()> {
-        if !self.made.insert(relative.to_owned()) {
-            return Ok(());
-        }
-        let base = lstat(self.at.join(relative))
-            .ok()
-            .filter(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
-        let (uid, gid, mode) = match (own, base) {
-            (Some((uid, gid)), _) => (uid, gid, 0o700),
-            (None, Some(stat)) => {
-                let (uid, gid) = self.owner(&stat);
-                (uid, gid, stat.st_mode & 0o7777)
+    fn directories(&mut self, path: &Path, own: Option<(u32, u32)>) -> Result<()> {
+        let mut above: Vec<&Path> = path.ancestors().collect();
+        // The root of the layer.
+        above.pop();
+        for here in above.into_iter().rev() {
+            if !self.made.contains(here) {
+                self.directory(here, own.filter(|_| here == path))?;
+                self.made.insert(here.to_owned());
             }
-            (None, None) => (self.identity.host_uid(0), self.identity.host_gid(0), 0o755),
-        };
-        let here = self.top.join(relative);
-        let bits = Mode::from_raw_mode(mode);
-        mkdirat(CWD, &here, bits).doing("create", || here.display())?;
-        let (owner, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-        chownat(CWD, &here, owner, group, AtFlags::SYMLINK_NOFOLLOW)
-            .doing("chown", || here.display())?;
-        // mkdir(2) knows no more than the sticky bit and the permissions.
-        if mode & 0o6000 != 0 {
-            chmodat(CWD, &here, bits, AtFlags::empty()).doing("chmod", || here.display())?;
         }
         Ok(())
     }
 
+    fn directory(&mut self, path: &Path, own: Option<(u32, u32)>) -> Result<()> {
+        let Some(name) = path.file_name() else {
+            return Ok(());
+        };
+        let above = self.open(path.parent().unwrap_or(Path::new("")))?;
+        mkdirat(above, name, Mode::RWXU).doing("create", || self.shown(path))?;
+        self.give(path, own)
+    }
+
+    /// The root of the layer gets owner and mode of the base's.
+    fn root(&mut self) -> Result<()> {
+        self.give(Path::new(""), None)
+    }
+
+    fn give(&mut self, path: &Path, own: Option<(u32, u32)>) -> Result<()> {
+        let base = self.seen.at(path);
+        let (uid, gid, mode) = match (own, base) {
+            (Some((uid, gid)), _) => (uid, gid, 0o700),
+            (None, Ok(base)) if base.is_directory() => {
+                let (uid, gid) = self.owner(&base);
+                (uid, gid, base.mode & 0o7777)
+            }
+            _ => (self.identity.host_uid(0), self.identity.host_gid(0), 0o755),
+        };
+        let here = self.open(path)?;
+        let (owner, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        fchown(here, owner, group).doing("chown", || self.shown(path))?;
+        let here = self.open(path)?;
+        fchmod(here, Mode::from_raw_mode(mode)).doing("chmod", || self.shown(path))
+    }
+
     /// The ids that the owner and the group of something of the base have in the environment's layers.
-    fn owner(&self, stat: &Stat) -> (u32, u32) {
+    fn owner(&self, base: &Attributes) -> (u32, u32) {
         (
-            self.identity.host_uid(stat.st_uid),
-            self.identity.host_gid(stat.st_gid),
+            self.identity.host_uid(base.uid),
+            self.identity.host_gid(base.gid),
         )
     }
 
-    /// Where the file `path` of the base is to be, with the directories above it.
-    fn place(&mut self, path: &Path) -> Result<Option<PathBuf>> {
-        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
-            return Ok(None);
-        };
-        Ok(Some(self.directories(above, None)?.join(name)))
+    /// The directory in which `path` is to be, made with those above it.
+    fn above(&mut self, path: &Path) -> Result<&OwnedFd> {
+        let above = path.parent().unwrap_or(Path::new("")).to_owned();
+        self.directories(&above, None)?;
+        self.open(&above)
     }
 
-    fn file(&self, file: &Path, text: &[u8], mode: u32) -> Result<()> {
+    fn open(&mut self, path: &Path) -> Result<&OwnedFd> {
+        let at = self.at;
+        self.trail
+            .to(path)
+            .doing("open", || at.join(path).display().to_string())
+    }
+
+    fn shown(&self, path: &Path) -> String {
+        self.at.join(path).display().to_string()
+    }
+
+    /// A file, with the owner of one of the base's or of whoever makes it.
+    fn file(
+        &mut self,
+        path: &Path,
+        text: &[u8],
+        mode: u32,
+        like: Option<Attributes>,
+    ) -> Result<()> {
+        let Some(name) = path.file_name() else {
+            return Ok(());
+        };
+        let owner = like.map(|base| self.owner(&base));
+        let above = self.above(path)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let opened = openat(CWD, file, flags, Mode::from_raw_mode(mode))
-            .doing("create", || file.display())?;
-        write_all(&opened, text).doing("write", || file.display())
+        let made = || -> std::result::Result<(), Errno> {
+            let opened = openat(above, name, flags, Mode::from_raw_mode(mode))?;
+            write_all(&opened, text)?;
+            let Some((uid, gid)) = owner else {
+                return Ok(());
+            };
+            let (owner, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+            chownat(above, name, owner, group, AtFlags::SYMLINK_NOFOLLOW)
+        };
+        made().doing("create", || self.shown(path))
     }
 
     /// A file like the base's, with the same owner and mode, in which every password is locked. None if the
     /// user can read the base's, or if there is none.
     fn locked(&mut self, path: &Path, kind: Locked) -> Result<()> {
-        let Ok(stat) = lstat(path) else {
+        let Ok(base) = self.seen.at(path) else {
             return Ok(());
         };
         let identity = self.identity;
-        let readable = stat.st_mode & 0o004 != 0
-            || (stat.st_mode & 0o040 != 0 && identity.groups.contains(&stat.st_gid))
-            || stat.st_uid == identity.uid;
-        if readable || FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        let readable = base.mode & 0o004 != 0
+            || (base.mode & 0o040 != 0 && identity.groups.contains(&base.gid))
+            || base.uid == identity.uid;
+        if readable || base.kind() != FileType::RegularFile {
             return Ok(());
         }
         let accounts = match self.accounts.take() {
@@ -178,18 +237,6 @@ impl Layer<'_> {
             Locked::Gshadow => accounts.gshadow(),
         };
         self.accounts = Some(accounts);
-        let Some(file) = self.place(path)? else {
-            return Ok(());
-        };
-        self.like(&file, &text, &stat)
-    }
-
-    /// A file with the owner and the mode of one of the base's.
-    fn like(&self, file: &Path, text: &[u8], stat: &Stat) -> Result<()> {
-        self.file(file, text, stat.st_mode & 0o777)?;
-        let (uid, gid) = self.owner(stat);
-        let (owner, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-        chownat(CWD, file, owner, group, AtFlags::SYMLINK_NOFOLLOW)
-            .doing("chown", || file.display())
+        self.file(path, &text, base.mode & 0o777, Some(base))
     }
 }

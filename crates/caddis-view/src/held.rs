@@ -6,10 +6,11 @@
 
 use crate::error::{Context, Result};
 use crate::instance::Instance;
+use crate::mountinfo::read_for;
 use crate::refresh::Overlays;
+use crate::tree::Local;
 use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat, StatxFlags, fstat, makedev, openat, openat2,
-    statx,
+    AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat, StatxFlags, fstat, makedev, openat2, statx,
 };
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use std::collections::BTreeSet;
@@ -175,14 +176,26 @@ impl Held {
 
     /// The base has another file of that name now, or none.
     pub fn is_outdated(&self) -> Result<bool> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let base = openat(CWD, &self.at, flags, Mode::empty());
-        match base.and_then(|base| look(&base, &self.path, &self.at)) {
+        match base(&self.at).and_then(|base| look(&base, &self.path, &self.at)) {
             Ok(stat) => Ok(!self.is(&stat)),
             // A link in the place of a directory, or a mount.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => Ok(true),
             Err(errno) => Err(errno).doing("stat", || self.path.display()),
         }
+    }
+}
+
+/// The root of the file system at `at` of the host.
+fn base(at: &Path) -> std::result::Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    // Mostly the kernel knows the way. Else it is walked, so that nobody is asked for it.
+    let known = ResolveFlags::NO_SYMLINKS | ResolveFlags::CACHED;
+    match openat2(CWD, at, flags, Mode::empty(), known) {
+        Err(Errno::AGAIN) => {
+            let mounts = read_for(0).map_err(|error| error.errno.unwrap_or(Errno::IO))?;
+            Local::new(&mounts, &[]).open(at, OFlags::PATH | OFlags::DIRECTORY)
+        }
+        other => other,
     }
 }
 

@@ -82,6 +82,7 @@ pub(crate) fn live(
         user_namespace,
         overlays,
         proc,
+        silent,
     } = build(&Materials {
         plan: start.plan,
         identity: start.identity,
@@ -119,7 +120,7 @@ pub(crate) fn live(
     // It only keeps the books: the end of a session, which wakes it, is not to wait for it.
     let _ = caddis_sys::never_preempt();
     if let Some(caller) = waiting.take() {
-        caller.say_ready()?;
+        caller.say_ready(&silent)?;
     }
     // After the cgroup namespace was made, of which the first session's cgroup is the root; and beside that session, for it
     // takes some ten milliseconds.

@@ -107,12 +107,12 @@ pub(crate) fn become_command(
     let kept = own.into_iter().chain(way.go).chain(&command.files);
     let kept = kept.map(AsFd::as_fd);
     close_all_but(&kept.collect::<Vec<_>>()).doing("close", || "the helper's descriptors")?;
-    if let Some(go) = way.go
-        && !view_stands(go)?
-    {
+    let silent = match way.go.map(view_stands).transpose()? {
         // The outer process knows why.
-        std::process::exit(125);
-    }
+        Some(None) => std::process::exit(125),
+        Some(Some(silent)) => silent,
+        None => Vec::new(),
+    };
     // All at once: either everything is the instance's or nothing is.
     let namespaces = ThreadNameSpaceType::USER
         | ThreadNameSpaceType::MOUNT
@@ -142,8 +142,12 @@ pub(crate) fn become_command(
     let elsewhere = go_to(command)?;
     // A caller who does not read keeps only themselves waiting: their signals reach this process from here on.
     set_mask(command.mask).doing("restore", || "the caller's signal mask")?;
-    let said = command.warnings.iter().chain(&elsewhere);
-    said.for_each(|text| warn(text));
+    let silent = silent.iter().map(|path| {
+        let path = path.display();
+        format!("leave out {path}: its file server does not answer")
+    });
+    let said = command.warnings.iter().cloned().chain(silent);
+    said.chain(elsewhere).for_each(|text| warn(&text));
     give_back(command)?;
     Err(execute(command))
 }

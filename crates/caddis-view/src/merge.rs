@@ -8,17 +8,19 @@ use crate::front;
 use crate::identity::Identity;
 use crate::layers::{clone_mount, environment, guard, refuse_if_in_use};
 use crate::memory::Memory;
+use crate::patient::{Wanted, open_all};
 use crate::plan::{Overlay, Plan, Step};
 use crate::trial::upper_layers;
 use caddis_sys::MountAttr;
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::FileType;
+use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the plan takes from the host, opened with the user's own rights and nothing more: a mount
 /// below a directory that the user cannot pass on the host must not come within reach here. `None`:
-/// out of the user's reach, or not there.
+/// out of the user's reach, or not there, or on a server that does not answer.
 pub(crate) struct Sources {
     /// For each overlay of the plan.
     pub(crate) overlays: Vec<Option<OwnedFd>>,
@@ -26,47 +28,62 @@ pub(crate) struct Sources {
     pub(crate) steps: Vec<Option<OwnedFd>>,
     /// Of `/dev`.
     pub(crate) devices: Vec<dev::Source>,
+    /// What does not answer.
+    pub(crate) silent: Vec<PathBuf>,
 }
 
 /// Opens the sources of a plan.
 pub(crate) fn open_sources(materials: &Materials<'_>) -> Result<Sources> {
-    as_user(materials.identity, || {
-        let steps = materials
-            .plan
-            .steps
-            .iter()
-            .map(|step| match step {
-                Step::Pass { at, .. } => open(at, false),
-                Step::Expose(path) => open(path, false),
-                Step::Home(path) => open(path, true),
-                _ => None,
-            })
-            .collect();
-        Sources {
-            overlays: bases(materials.plan),
-            steps,
-            devices: dev::open_sources(&materials.policy.devices),
+    let Materials { plan, identity, .. } = *materials;
+    let overlays = plan.overlays.iter().map(|overlay| Some(base(overlay)));
+    let steps = plan.steps.iter().map(|step| {
+        let (path, directory, server) = match step {
+            Step::Pass { at, server, .. } => (at, false, *server),
+            Step::Expose(path) => (path, false, false),
+            Step::Home(path) => (path, true, false),
+            _ => return None,
+        };
+        Some(Wanted {
+            path,
+            directory,
+            server,
+        })
+    });
+    let all: Vec<Option<Wanted<'_>>> = overlays.chain(steps).collect();
+    let wanted: Vec<Wanted<'_>> = all.iter().flatten().copied().collect();
+    let mut silent = Vec::new();
+    let mut opened = open_all(identity, &wanted)?.into_iter().zip(&wanted);
+    let mut opened = all.iter().map(|one| {
+        let (opened, wanted) = one.as_ref().and_then(|_| opened.next())?;
+        if opened.as_ref().err() == Some(&Errno::TIMEDOUT) {
+            silent.push(wanted.path.to_owned());
         }
+        opened.ok()
+    });
+    let overlays = opened.by_ref().take(plan.overlays.len()).collect();
+    let steps = opened.collect();
+    let devices = as_user(identity, || dev::open_sources(&materials.policy.devices))?;
+    Ok(Sources {
+        overlays,
+        steps,
+        devices,
+        silent,
     })
 }
 
 /// Opens only what the overlays of a plan are made of.
 pub(crate) fn open_bases(plan: &Plan, identity: &Identity) -> Result<Vec<Option<OwnedFd>>> {
-    as_user(identity, || bases(plan))
+    let wanted: Vec<Wanted<'_>> = plan.overlays.iter().map(base).collect();
+    let opened = open_all(identity, &wanted)?;
+    Ok(opened.into_iter().map(std::result::Result::ok).collect())
 }
 
-fn bases(plan: &Plan) -> Vec<Option<OwnedFd>> {
-    let overlays = plan.overlays.iter();
-    overlays.map(|overlay| open(&overlay.at, true)).collect()
-}
-
-/// Opens something of the host's; `None`: out of reach of who asks, or not there.
-pub(crate) fn open(path: &Path, directory: bool) -> Option<OwnedFd> {
-    let mut flags = OFlags::PATH | OFlags::CLOEXEC;
-    if directory {
-        flags |= OFlags::DIRECTORY;
+fn base(overlay: &Overlay) -> Wanted<'_> {
+    Wanted {
+        path: &overlay.at,
+        directory: true,
+        server: false,
     }
-    openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS).ok()
 }
 
 fn as_user<T>(identity: &Identity, action: impl FnOnce() -> T) -> Result<T> {
@@ -109,7 +126,7 @@ fn merged(
 ) -> Result<Merged> {
     let identity = materials.identity;
     let Lowers { mut names, guard } = lowers(identity, memory, index, overlay, source, read_only)?;
-    let upper = upper_layers(&materials.environment, &overlay.at, materials.trial)?;
+    let upper = upper_layers(&materials.environment, &overlay.at, source, materials.trial)?;
     if let Some(below) = upper.below {
         refuse_if_in_use(identity, &below).map_err(|error| on(overlay, error))?;
         names.insert(0, below);
@@ -157,7 +174,7 @@ pub(crate) fn lowers(
     let mut names = Vec::new();
     let front_name = format!("front{index}");
     if !overlay.front.is_empty() {
-        front::build(&front_name, overlay, identity)?;
+        front::build(memory, &front_name, overlay, identity, source)?;
         names.push(front_name);
     }
     let relative = overlay.at.strip_prefix("/").unwrap_or(&overlay.at);

@@ -9,7 +9,8 @@ use crate::credentials::{as_container_root, as_user};
 use crate::error::{Context, Result};
 use crate::identity::Identity;
 use crate::layers::attach;
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2};
+use crate::seen::Attributes;
+use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2};
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
 use std::os::fd::{AsFd, OwnedFd};
@@ -34,9 +35,9 @@ pub(crate) enum Missing {
 impl Missing {
     /// Make what `file`, which is to be mounted there, is itself.
     pub(crate) fn like(file: impl AsFd) -> std::result::Result<Missing, Errno> {
-        Ok(match FileType::from_raw_mode(fstat(file)?.st_mode) {
-            FileType::Directory => Missing::Create,
-            _ => Missing::CreateFile,
+        Ok(match Attributes::of(file)?.is_directory() {
+            true => Missing::Create,
+            false => Missing::CreateFile,
         })
     }
 }
@@ -95,6 +96,38 @@ impl<'a> View<'a> {
 
     /// Mounts `mount` at `path`.
     pub(crate) fn show(&self, mount: &OwnedFd, path: &Path, missing: Missing) -> Result<()> {
+        let Some(place) = self.place(path, missing)? else {
+            return Ok(());
+        };
+        match attach(mount, place) {
+            // There is a file where a directory belongs, or the other way round.
+            Err(Errno::INVAL) if missing != Missing::Insist => Ok(()),
+            other => other.doing("mount on", || path.display()),
+        }
+    }
+
+    /// Mounts at `path` what `mount` makes for a directory, or for a file if there is one. `directory`: which of the two
+    /// the host has there, if that is known; the other one is left as it is.
+    pub(crate) fn show_fitting(
+        &self,
+        path: &Path,
+        missing: Missing,
+        directory: Option<bool>,
+        mount: impl FnOnce(bool) -> Result<OwnedFd>,
+    ) -> Result<()> {
+        let Some(place) = self.place(path, missing)? else {
+            return Ok(());
+        };
+        let found = Attributes::of(&place).doing("look at", || path.display())?;
+        if directory.is_some_and(|directory| directory != found.is_directory()) {
+            return Ok(());
+        }
+        let mount = mount(found.is_directory())?;
+        attach(&mount, place).doing("mount on", || path.display())
+    }
+
+    /// Where something is to be mounted, made if need be. `None`: nowhere.
+    fn place(&self, path: &Path, missing: Missing) -> Result<Option<OwnedFd>> {
         let place = match self.find(path) {
             Err(Errno::NOENT) if missing != Missing::PassOver => {
                 self.make(path, missing).and_then(|()| self.find(path))
@@ -102,11 +135,7 @@ impl<'a> View<'a> {
             other => other,
         };
         match place {
-            Ok(place) => match attach(mount, place) {
-                // There is a file where a directory belongs, or the other way round.
-                Err(Errno::INVAL) if missing != Missing::Insist => Ok(()),
-                other => other.doing("mount on", || path.display()),
-            },
+            Ok(place) => Ok(Some(place)),
             Err(
                 Errno::NOENT
                 | Errno::ACCESS
@@ -115,7 +144,7 @@ impl<'a> View<'a> {
                 | Errno::XDEV
                 | Errno::PERM
                 | Errno::ROFS,
-            ) if missing != Missing::Insist => Ok(()),
+            ) if missing != Missing::Insist => Ok(None),
             Err(errno) => Err(errno).doing("make the mount point", || path.display()),
         }
     }

@@ -15,8 +15,10 @@ use caddis_sys::{Forked, Namespaces, block_all, fork};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// What an instance is started from.
 #[derive(Debug)]
@@ -164,12 +166,12 @@ impl Building {
     /// Waits until the view stands, then lets others in, and the command once its packages are in step.
     pub(crate) fn wait(self, instance: &Instance) -> Result<()> {
         let answer = read_all(&self.answer)?;
-        if answer == READY {
+        if [Some(&READY), Some(&READY_BUT)].contains(&answer.first()) {
             self.runtime.leave_running();
             if let Some((due, goes)) = self.packages {
                 // A session that fails would be worse than packages that are missing; it is tried again.
                 let _ = packages::merge(&due, instance);
-                let _ = rustix::io::write(&goes, READY);
+                let _ = rustix::io::write(&goes, &answer);
             }
             return Ok(());
         }
@@ -192,11 +194,17 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// The view stands. A caller that was killed meanwhile is a session that has ended.
-    pub(crate) fn say_ready(self) -> Result<()> {
+    /// The view stands, without what is `silent`. A caller that was killed meanwhile is a session that has ended.
+    pub(crate) fn say_ready(self, silent: &[PathBuf]) -> Result<()> {
         drop(self.lock);
+        let mut answer = vec![if silent.is_empty() { READY } else { READY_BUT }];
+        // As many as the pipe holds without a reader.
+        for path in silent.iter().take(MOST_SILENT) {
+            answer.extend(path.as_os_str().as_bytes());
+            answer.push(0);
+        }
         for pipe in self.goes.iter().chain([&self.answers]) {
-            match rustix::io::write(pipe, READY) {
+            match rustix::io::write(pipe, &answer) {
                 Ok(_) | Err(Errno::PIPE) => {}
                 // It would wait for us, and we for its end.
                 Err(errno) => return Err(errno).doing("write", || "that the view stands"),
@@ -206,15 +214,33 @@ impl Waiting {
     }
 }
 
-/// Waits until process 1 says so; `false`: it has ended.
-pub(crate) fn view_stands(go: &OwnedFd) -> Result<bool> {
+/// Waits until process 1 says so. Returned is what is not shown because its server does not answer; `None`: process 1
+/// has ended.
+pub(crate) fn view_stands(go: &OwnedFd) -> Result<Option<Vec<PathBuf>>> {
     let mut said = [0];
     let read = retry_on_intr(|| rustix::io::read(go, &mut said));
-    Ok(read.doing("wait for", || "the view")? > 0)
+    if read.doing("wait for", || "the view")? == 0 {
+        return Ok(None);
+    }
+    if said == [READY] {
+        return Ok(Some(Vec::new()));
+    }
+    let paths = read_all(go)?;
+    let paths = paths.split(|byte| *byte == 0);
+    let paths = paths.filter(|path| !path.is_empty());
+    Ok(Some(
+        paths.map(|path| OsStr::from_bytes(path).into()).collect(),
+    ))
 }
 
+/// How many paths are named that do not answer.
+const MOST_SILENT: usize = 8;
+
 /// What process 1 says when the view stands.
-const READY: &[u8] = b"\x01";
+const READY: u8 = 1;
+
+/// What it says when it stands without some paths, which follow.
+const READY_BUT: u8 = 2;
 
 /// Reads a pipe to its end.
 pub fn read_all(pipe: &OwnedFd) -> Result<Vec<u8>> {

@@ -434,8 +434,12 @@ pub fn make_directory(parent: impl AsFd, name: impl Arg) -> Result<()> {
 pub const WORK: &str = ".work";
 
 /// The names of the upper and the work directory for the file system at `at`, both made if they do
-/// not exist. The upper directory is the root of the merged one, so it gets the base's owner and mode.
-pub fn layer_directories(environment: impl AsFd, at: &Path) -> Result<(String, String)> {
+/// not exist. The upper directory is the root of the merged one, so it gets the owner and mode of `base`.
+pub fn layer_directories(
+    environment: impl AsFd,
+    at: &Path,
+    base: &OwnedFd,
+) -> Result<(String, String)> {
     let environment = environment.as_fd();
     let (upper, work) = layer_names(at);
     let make = |name: &str| match make_directory(environment, name) {
@@ -444,7 +448,7 @@ pub fn layer_directories(environment: impl AsFd, at: &Path) -> Result<(String, S
     };
     // The work directory is made last: where it exists, the upper one is complete.
     if statat(environment, &work, AtFlags::SYMLINK_NOFOLLOW).is_err() {
-        let base = rustix::fs::stat(at).doing("stat", || at.display())?;
+        let base = fstat(base).doing("stat", || at.display())?;
         make(&upper)?;
         let (uid, gid) = (Uid::from_raw(base.st_uid), Gid::from_raw(base.st_gid));
         let flags = AtFlags::SYMLINK_NOFOLLOW;

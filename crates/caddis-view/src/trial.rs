@@ -109,11 +109,16 @@ pub(crate) struct Upper {
     pub(crate) below: Option<String>,
 }
 
-/// The layers for the file system at `at`, made if they do not exist.
-pub(crate) fn upper_layers(environment: impl AsFd, at: &Path, trial: bool) -> Result<Upper> {
+/// The layers for the file system at `at`, of which `base` is the root on the host, made if they do not exist.
+pub(crate) fn upper_layers(
+    environment: impl AsFd,
+    at: &Path,
+    base: &OwnedFd,
+    trial: bool,
+) -> Result<Upper> {
     let environment = environment.as_fd();
     if !trial {
-        let (changes, work) = layer_directories(environment, at)?;
+        let (changes, work) = layer_directories(environment, at, base)?;
         return Ok(Upper {
             changes: format!("env/{changes}"),
             work: format!("env/{work}"),
@@ -123,7 +128,7 @@ pub(crate) fn upper_layers(environment: impl AsFd, at: &Path, trial: bool) -> Re
     let directory = root_directory(environment, TRY, false)?;
     let (name, work_name) = layer_names(at);
     let is_new = statat(&directory, &work_name, AtFlags::SYMLINK_NOFOLLOW).is_err();
-    let (changes, work) = layer_directories(&directory, at)?;
+    let (changes, work) = layer_directories(&directory, at, base)?;
     let below = match root_directory(environment, &name, false) {
         Ok(below) => Some(below),
         Err(error) if error.errno == Some(Errno::NOENT) => None,

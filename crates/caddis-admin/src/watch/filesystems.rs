@@ -6,10 +6,10 @@ use caddis_policy::Policy;
 use caddis_sys::fanotify::{self, Directory};
 use caddis_sys::open_by_handle_at;
 use caddis_view::error::Context;
-use caddis_view::mountinfo;
-use caddis_view::tree::path_of;
+use caddis_view::mountinfo::read_for;
+use caddis_view::tree::{Local, mount_of, path_of, reopen};
 use caddis_view::{Error, Result};
-use rustix::fs::{CWD, Mode, OFlags, fstatvfs, openat, readlinkat};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstatvfs, openat2, readlinkat};
 use rustix::io::Errno;
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -33,6 +33,8 @@ const MOST: usize = 16384;
 pub(super) struct FileSystems {
     queue: OwnedFd,
     mounts: Vec<Watched>,
+    /// The types of file systems that are watched.
+    types: Vec<String>,
     /// Where watching failed, so that it is said once.
     refused: BTreeSet<PathBuf>,
     /// Where directories are; `None`: where it does not matter.
@@ -43,6 +45,7 @@ pub(super) struct FileSystems {
 #[derive(Debug, PartialEq, Eq)]
 struct Watched {
     at: PathBuf,
+    mount: u64,
     filesystem: u64,
 }
 
@@ -54,6 +57,7 @@ impl FileSystems {
         Ok(FileSystems {
             queue,
             mounts: Vec::new(),
+            types: Vec::new(),
             refused: BTreeSet::new(),
             known: HashMap::new(),
         })
@@ -69,18 +73,25 @@ impl FileSystems {
     ///
     /// Returns where there was none before: what happened there until now was nobody's to see.
     pub(super) fn update(&mut self, policy: &Policy, places: &Places) -> Result<Vec<PathBuf>> {
-        let mounts = mountinfo::read(mountinfo::OWN)?
-            .into_iter()
-            .map(|mount| (mount.at, mount.fstype));
+        let mounts = read_for(0)?;
+        let types = &policy.view.overlay_types;
+        let local = Local::new(&mounts, types);
         let wanted = mounts
-            .filter(|(at, fstype)| policy.view.overlay_types.contains(fstype) && places.matter(at));
+            .iter()
+            .filter(|mount| types.contains(&mount.fstype) && places.matter(&mount.at))
+            .map(|mount| (mount.at.clone(), mount.id));
         self.known.clear();
+        self.types.clone_from(types);
         let before = std::mem::take(&mut self.mounts);
-        for (at, _) in wanted {
-            match self.watch(&at) {
+        for (at, mount) in wanted {
+            match self.watch(&local, &at) {
                 Ok(filesystem) => {
                     self.refused.remove(&at);
-                    self.mounts.push(Watched { at, filesystem });
+                    self.mounts.push(Watched {
+                        at,
+                        mount,
+                        filesystem,
+                    });
                 }
                 // Gone again, or a single file.
                 Err(Errno::NOENT | Errno::NOTDIR) => {}
@@ -95,8 +106,8 @@ impl FileSystems {
         Ok(new.map(|one| one.at.clone()).collect())
     }
 
-    fn watch(&self, at: &Path) -> std::result::Result<u64, Errno> {
-        let directory = open_directory(at)?;
+    fn watch(&self, local: &Local, at: &Path) -> std::result::Result<u64, Errno> {
+        let directory = open_root(local, at)?;
         fanotify::mark_filesystem(&self.queue, &directory, MASK)?;
         Ok(fstatvfs(&directory)?.f_fsid)
     }
@@ -140,7 +151,7 @@ impl FileSystems {
             .filter(|one| one.filesystem == filesystem);
         mounts
             .filter_map(|mount| {
-                let path = path_on(&mount.at, directory).ok()?;
+                let path = path_on(mount, &self.types, directory).ok()?;
                 // Of what a mount does not show the kernel gives a path as well, which means nothing here.
                 path.starts_with(&mount.at).then_some(path)
             })
@@ -148,14 +159,37 @@ impl FileSystems {
     }
 }
 
-fn open_directory(at: &Path) -> std::result::Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(CWD, at, flags, Mode::empty())
+/// Opens the root of what is mounted at `at`.
+fn open_root(local: &Local, at: &Path) -> std::result::Result<OwnedFd, Errno> {
+    match local.root(at) {
+        Ok(root) => reopen(root, OFlags::RDONLY | OFlags::DIRECTORY),
+        // The way there leads over a server's, which would have to be asked.
+        Err(Errno::XDEV) => Err(Errno::REMOTE),
+        Err(errno) => Err(errno),
+    }
 }
 
-/// The path of a directory by way of the mount at `at`.
-fn path_on(at: &Path, directory: Directory<'_>) -> std::result::Result<PathBuf, Errno> {
-    let mount = open_directory(at)?;
+/// Opens the root of a watched mount again: by its path if the kernel knows that, so that nobody on the way is asked.
+fn open_again(mount: &Watched, types: &[String]) -> std::result::Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let known = ResolveFlags::NO_SYMLINKS | ResolveFlags::CACHED;
+    let found = openat2(CWD, &mount.at, flags, Mode::empty(), known);
+    if let Ok(found) = found
+        && mount_of(&found)? == mount.mount
+    {
+        return reopen(&found, OFlags::RDONLY | OFlags::DIRECTORY);
+    }
+    let mounts = read_for(0).map_err(|error| error.errno.unwrap_or(Errno::IO))?;
+    open_root(&Local::new(&mounts, types), &mount.at)
+}
+
+/// The path of a directory by way of a mount.
+fn path_on(
+    mount: &Watched,
+    types: &[String],
+    directory: Directory<'_>,
+) -> std::result::Result<PathBuf, Errno> {
+    let mount = open_again(mount, types)?;
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let found = open_by_handle_at(mount, directory.handle(), flags)?;
     let path = readlinkat(CWD, path_of(&found), Vec::new())?;

@@ -1,6 +1,9 @@
 //! Which places of the host are no base for environments: what changes there is nobody's business.
 
+use caddis_helper::policy_paths::without_links;
 use caddis_policy::Policy;
+use caddis_view::mountinfo::read_for;
+use caddis_view::tree::Local;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -26,8 +29,10 @@ impl Places {
         let given = given
             .chain([policy.storage.state.clone()])
             .chain(NEVER.map(PathBuf::from));
+        let mounts = read_for(0).unwrap_or_default();
+        let local = Local::new(&mounts, &view.overlay_types);
         let both = given.flat_map(|path| {
-            let resolved = std::fs::canonicalize(&path).ok();
+            let resolved = without_links(&local, &path).ok();
             std::iter::once(path).chain(resolved)
         });
         // A root that is one of them, by way of a link, would be everything.

@@ -16,6 +16,7 @@ mod upper;
 use caddis_view::credentials::{as_container_root, as_user};
 use caddis_view::error::Context;
 use caddis_view::held::{Held, Layers};
+use caddis_view::patient::open_directory;
 use caddis_view::refresh::Overlays;
 use caddis_view::{Error, Identity, Instance, Result};
 use list::{Entry, List};
@@ -216,13 +217,13 @@ impl<'a> Renewal<'a> {
     fn base(&self, entry: &Entry) -> Result<Base> {
         let path = &entry.path;
         let inside = path.strip_prefix(&entry.at).unwrap_or(path);
+        let top = open_directory(self.identity, &entry.at)?;
         let look = || {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let top = openat(CWD, &entry.at, flags, Mode::empty())?;
+            let top = top.as_ref().map_err(|errno| *errno)?;
             let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
             let open = |flags| {
                 let flags = flags | OFlags::CLOEXEC;
-                openat2(&top, inside, flags, Mode::empty(), resolve)
+                openat2(top, inside, flags, Mode::empty(), resolve)
             };
             // Looked at before it is opened: a FIFO would keep us waiting.
             let found = open(OFlags::PATH | OFlags::NOFOLLOW)?;

@@ -7,8 +7,9 @@ use caddis_view::Identity;
 use caddis_view::credentials::as_user;
 use caddis_view::mountinfo::Mount;
 use caddis_view::overlayfs::{OPAQUE, is_whiteout};
+use caddis_view::patient::open_directory;
 use caddis_view::tree::{open_beneath, path_of};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
+use rustix::fs::{OFlags, Stat, fstat};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -52,15 +53,12 @@ const OF_THE_INSTANCE: [&str; 2] = ["/etc/gshadow", "/etc/shadow"];
 
 impl<'a> Below<'a> {
     pub(super) fn new(ground: &'a Ground<'a>, upper: &Upper) -> Result<Below<'a>, Errno> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::NO_MAGICLINKS;
-        let base = as_user(ground.identity, || {
-            Ok(openat2(CWD, &upper.at, flags, Mode::empty(), resolve).ok())
-        })?;
+        let base = open_directory(ground.identity, &upper.at);
+        let base = base.map_err(|error| error.errno.unwrap_or(Errno::IO))?;
         Ok(Below {
             ground,
             at: upper.at.clone(),
-            base,
+            base: base.ok(),
         })
     }
 

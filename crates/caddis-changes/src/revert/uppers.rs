@@ -2,7 +2,7 @@
 
 use caddis_view::Result;
 use caddis_view::error::Context;
-use caddis_view::mountinfo::{Mount, containing};
+use caddis_view::mountinfo::{Index, Mount};
 use caddis_view::plan::upper_name;
 use caddis_view::store::entries;
 use rustix::fs::{AtFlags, statat};
@@ -24,6 +24,7 @@ pub(super) fn all(environment: &OwnedFd, mounts: &[Mount]) -> Result<Vec<Upper>>
     let names = entries(environment)?;
     let mut uppers: Vec<Upper> = mounts
         .iter()
+        .filter(|mount| !mount.covered)
         .map(|mount| Upper {
             at: mount.at.clone(),
             name: upper_name(&mount.at),
@@ -40,7 +41,8 @@ pub(super) fn of(
     mounts: &[Mount],
     path: &Path,
 ) -> Result<Option<(Upper, PathBuf)>> {
-    let Some(mount) = containing(mounts, path) else {
+    let seen = mounts.iter().filter(|mount| !mount.covered);
+    let Some(mount) = Index::new(seen).containing(path) else {
         return Ok(None);
     };
     let (at, name) = (mount.at.clone(), upper_name(&mount.at));

@@ -6,12 +6,13 @@ use crate::arguments::Revert;
 use crate::caller::Whom;
 use crate::host::RUN;
 use crate::output::encode;
+use crate::plan::host;
 use crate::policy_paths::resolved;
 use crate::preferred::{By, environment};
 use caddis_changes::revert::{Change, Ground, Outcome, Reverted, State, What};
 use caddis_policy::Policy;
 use caddis_view::store::{Environments, missing};
-use caddis_view::{Error, mountinfo, veil};
+use caddis_view::{Error, veil};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -22,13 +23,14 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, revert: Revert) -> Result<Answer
     let name = environment(policy, environments.as_ref(), named, By::Command)?;
     let environments = environments.ok_or_else(|| missing(&name))?;
     let veil = veil::newest(&policy.storage.state)?;
+    let (mounts, local) = host(policy, &identity)?;
     let reverted = Reverted {
         name: &name,
         environments: &environments,
         ground: Ground {
             identity: &identity,
-            view: &resolved(&policy.view)?,
-            mounts: &mountinfo::read(mountinfo::OWN)?,
+            view: &resolved(&policy.view, &local, &identity)?,
+            mounts: &mounts,
             veil: &veil.directory,
         },
         run: Path::new(RUN),

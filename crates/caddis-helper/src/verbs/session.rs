@@ -48,9 +48,9 @@ pub(crate) fn run(
     let identity = whom.identity(policy)?;
     let mut variables = Variables::from_caller();
     if session.dry_run {
-        let (plan, warning) = plan(policy, &identity, session.home.as_deref())?;
+        let (plan, warnings) = plan(policy, &identity, session.home.as_deref())?;
         let mut answer = Answer::default();
-        warning.into_iter().for_each(|text| answer.warn(text));
+        warnings.into_iter().for_each(|text| answer.warn(text));
         let lines = plan.to_string();
         lines.lines().for_each(|line| answer.line(printable(line)));
         return Ok(answer);
@@ -225,7 +225,7 @@ fn start_or_join(
         environments.create(name, policy.storage.environments)?;
         let directory = environments.open(name)?.ok_or_else(|| missing(name))?;
         caddis_changes::renew::give_back(&directory)?;
-        let (plan, warning) = plan(policy, identity, session.home.as_deref())?;
+        let (plan, more) = plan(policy, identity, session.home.as_deref())?;
         let start = Start {
             plan: &plan,
             identity,
@@ -244,7 +244,7 @@ fn start_or_join(
         let begun = start.begin(runtime);
         return match begun {
             Ok(entrance) => {
-                warnings.extend(warning);
+                warnings.extend(more);
                 Ok((entrance, warnings))
             }
             Err(error) => Err(explained(name, error)),

@@ -5,8 +5,10 @@ mod show;
 mod sys;
 
 use crate::cgroup::Membership;
-use crate::mountinfo::{Mount, containing};
+use crate::mountinfo::{Index, Mount};
+use crate::tree::is_local;
 use caddis_policy::View;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 /// The steps that make a view, in their order.
@@ -16,6 +18,8 @@ pub struct Plan {
     pub overlays: Vec<Overlay>,
     /// What is mounted over them, outer directories first.
     pub steps: Vec<Step>,
+    /// Mounts of the host that cannot be shown: the layer of their changes would need a longer name than a file can have.
+    pub left_out: Vec<PathBuf>,
 }
 
 /// A local file system of the host, seen through an overlay of its own.
@@ -40,6 +44,8 @@ pub enum Front {
     /// A directory or file that is seen empty at first; what the user puts there is part of the changes. Where the
     /// base has none, none is seen, whatever appears there later.
     Empty(PathBuf),
+    /// The same where the host has mounted a file system of its own, which lends it owner and mode.
+    EmptyMount(PathBuf),
     /// A place for a mount, inside a directory that is seen empty.
     MountPoint(PathBuf),
     /// A place where something is mounted. What lies under the mount is covered on the host; here the
@@ -75,11 +81,23 @@ pub enum Step {
         at: PathBuf,
         /// Nothing can be written.
         read_only: bool,
+        /// A server answers for it, or a program.
+        server: bool,
     },
     /// A directory or file in the instance's private memory.
-    Memory(PathBuf),
+    Memory {
+        /// Where it is.
+        at: PathBuf,
+        /// What it is on the host, as far as the user sees that: type and mode.
+        mode: Option<u32>,
+    },
     /// A directory or file that is seen empty and cannot be written.
-    Hide(PathBuf),
+    Hide {
+        /// Where it is.
+        at: PathBuf,
+        /// What it is on the host, as far as the user sees that: type and mode.
+        mode: Option<u32>,
+    },
     /// `/dev` with the allowed devices.
     Dev,
     /// `/sys` of the host, read-only, without what is mounted below it.
@@ -140,7 +158,12 @@ pub struct Wish {
     pub home: Option<PathBuf>,
     /// The cgroups of whoever starts the instance.
     pub cgroups: Vec<Membership>,
+    /// Type and mode of what the host has at places of the view, as far as the user sees them.
+    pub modes: BTreeMap<PathBuf, u32>,
 }
+
+/// The longest name of a file, without room for what stands behind that of an upper layer.
+const LONGEST_NAME: usize = 255 - ".work".len();
 
 impl Plan {
     /// Computes the plan. The paths of `view` have been resolved (no symlinks) by the caller.
@@ -157,12 +180,6 @@ impl Plan {
             .iter()
             .filter(|mount| !covered(&mount.at))
             .filter(|mount| !KERNEL_WINDOWS.contains(&mount.fstype.as_str()))
-            // Another user's program would be asked at each start, and could keep us waiting.
-            .filter(|mount| {
-                mount
-                    .fuse_user
-                    .is_none_or(|user| user == 0 || user == wish.uid)
-            })
             .collect();
         shown.sort_by_key(|mount| mount.at.components().count());
         let overlaid = |mount: &Mount| {
@@ -172,6 +189,9 @@ impl Plan {
                         && !view.shared.contains(&mount.at)
                         && !view.read_only.contains(&mount.at)))
         };
+        let (cannot, shown): (Vec<&Mount>, Vec<&Mount>) = shown
+            .into_iter()
+            .partition(|mount| overlaid(mount) && upper_name(&mount.at).len() > LONGEST_NAME);
         let mut overlays: Vec<Overlay> = shown
             .iter()
             .filter(|mount| overlaid(mount))
@@ -183,18 +203,22 @@ impl Plan {
                 front: Vec::new(),
             })
             .collect();
+        let places: HashMap<PathBuf, usize> = overlays
+            .iter()
+            .enumerate()
+            .map(|(index, overlay)| (overlay.at.clone(), index))
+            .collect();
         let mut steps: Vec<Step> = shown
             .iter()
             .filter(|mount| mount.at != Path::new("/"))
-            .map(
-                |mount| match overlays.iter().position(|overlay| overlay.at == mount.at) {
-                    Some(index) => Step::Overlay(index),
-                    None => Step::Pass {
-                        at: mount.at.clone(),
-                        read_only: view.read_only.contains(&mount.at),
-                    },
+            .map(|mount| match places.get(&mount.at) {
+                Some(index) => Step::Overlay(*index),
+                None => Step::Pass {
+                    at: mount.at.clone(),
+                    read_only: view.read_only.contains(&mount.at),
+                    server: !is_local(mount, &view.overlay_types),
                 },
-            )
+            })
             .collect();
 
         let points = mounts
@@ -204,36 +228,48 @@ impl Plan {
         // The kernel's own places, too: root of an environment can rename what is mounted on, by way of a mount
         // namespace in which it is not.
         let special = SPECIAL.map(PathBuf::from);
+        let all = Index::new(mounts);
         for point in points
             .chain(&special)
             .chain(&view.memory)
             .chain(&view.hidden)
         {
-            let below = point.parent().and_then(|above| containing(mounts, above));
-            let found =
-                below.and_then(|on| overlays.iter_mut().find(|overlay| overlay.at == on.at));
-            if let Some(overlay) = found {
-                overlay.front.push(Front::Covered(point.clone()));
+            let on = point.parent().and_then(|above| all.containing(above));
+            if let Some(index) = on.and_then(|on| places.get(&on.at)) {
+                overlays[*index].front.push(Front::Covered(point.clone()));
             }
         }
 
-        let table: Vec<Mount> = shown.into_iter().cloned().collect();
+        let table = Index::new(shown.iter().copied());
         let mut front = |path: &Path, entry: Front| {
-            let mount = containing(&table, path)?;
-            let overlay = overlays.iter_mut().find(|overlay| overlay.at == mount.at)?;
-            overlay.front.push(entry);
+            let index = *places.get(&table.containing(path)?.at)?;
+            overlays[index].front.push(entry);
             Some(())
+        };
+        let memory = |path: &Path| Step::Memory {
+            at: path.to_owned(),
+            mode: wish.modes.get(path).copied(),
         };
         for (path, kind) in LOCKED {
             front(Path::new(path), Front::Locked(path.into(), kind));
         }
         for path in &view.private {
-            if front(path, Front::Empty(path.clone())).is_none() {
-                steps.push(Step::Memory(path.clone()));
+            let mounted = all
+                .at(path)
+                .filter(|mount| is_local(mount, &view.overlay_types));
+            let entry = match mounted.filter(|_| table.at(path).is_none()) {
+                Some(_) => Front::EmptyMount(path.clone()),
+                None => Front::Empty(path.clone()),
+            };
+            if front(path, entry).is_none() {
+                steps.push(memory(path));
             }
         }
-        steps.extend(view.memory.iter().cloned().map(Step::Memory));
-        steps.extend(view.hidden.iter().cloned().map(Step::Hide));
+        steps.extend(view.memory.iter().map(|path| memory(path)));
+        steps.extend(view.hidden.iter().map(|path| Step::Hide {
+            at: path.clone(),
+            mode: wish.modes.get(path).copied(),
+        }));
         steps.push(Step::Dev);
         steps.extend(sys::steps(mounts, &wish.cgroups));
         steps.push(Step::Run);
@@ -249,7 +285,11 @@ impl Plan {
         }
         steps.extend(view.exposed(wish.uid).map(Step::Expose));
         steps.push(Step::Proc);
-        Plan { overlays, steps }
+        Plan {
+            overlays,
+            steps,
+            left_out: cannot.into_iter().map(|mount| mount.at.clone()).collect(),
+        }
     }
 
     /// Where something is mounted over the overlays, so that what these have there is not seen.
@@ -261,8 +301,8 @@ impl Plan {
                 .map(|overlay| overlay.at.as_path()),
             Step::Pass { at, .. }
             | Step::Cgroup { at, .. }
-            | Step::Memory(at)
-            | Step::Hide(at)
+            | Step::Memory { at, .. }
+            | Step::Hide { at, .. }
             | Step::Home(at)
             | Step::Expose(at) => Some(at),
             Step::Dev => Some(Path::new("/dev")),

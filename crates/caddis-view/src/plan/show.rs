@@ -21,7 +21,9 @@ impl fmt::Display for Plan {
             writeln!(f)?;
             for front in &overlay.front {
                 match front {
-                    Front::Empty(path) => writeln!(f, "  private  {}", path.display())?,
+                    Front::Empty(path) | Front::EmptyMount(path) => {
+                        writeln!(f, "  private  {}", path.display())?;
+                    }
                     Front::MountPoint(path) => writeln!(f, "  mount point  {}", path.display())?,
                     Front::Covered(path) => writeln!(f, "  covered  {}", path.display())?,
                     Front::Locked(path, _) => writeln!(f, "  locked  {}", path.display())?,
@@ -34,13 +36,15 @@ impl fmt::Display for Plan {
                 Step::Pass {
                     at,
                     read_only: false,
+                    ..
                 } => writeln!(f, "host     {}", at.display())?,
                 Step::Pass {
                     at,
                     read_only: true,
+                    ..
                 } => writeln!(f, "host     {}  read-only", at.display())?,
-                Step::Memory(path) => writeln!(f, "memory   {}", path.display())?,
-                Step::Hide(path) => writeln!(f, "hide     {}", path.display())?,
+                Step::Memory { at, .. } => writeln!(f, "memory   {}", at.display())?,
+                Step::Hide { at, .. } => writeln!(f, "hide     {}", at.display())?,
                 Step::Dev => writeln!(f, "devices  /dev")?,
                 Step::Sys => writeln!(f, "sysfs    /sys  read-only")?,
                 Step::Cgroup { at, .. } => writeln!(f, "cgroup   {}  read-only", at.display())?,

@@ -4,14 +4,18 @@
 use super::Step;
 use crate::cgroup::{Membership, options};
 use crate::mountinfo::Mount;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+fn hidden(at: PathBuf) -> Step {
+    Step::Hide { at, mode: None }
+}
 
 /// The steps of `/sys`. `own`: the cgroups of whoever starts the instance.
 pub(super) fn steps(mounts: &[Mount], own: &[Membership]) -> Vec<Step> {
     let sys = Path::new("/sys");
     let mut below: Vec<&Mount> = mounts
         .iter()
-        .filter(|mount| mount.at != sys && mount.at.starts_with(sys))
+        .filter(|mount| mount.at != sys && mount.at.starts_with(sys) && !mount.covered)
         .collect();
     below.sort_by_key(|mount| mount.at.components().count());
     let step = |mount: &Mount| {
@@ -23,13 +27,14 @@ pub(super) fn steps(mounts: &[Mount], own: &[Membership]) -> Vec<Step> {
                     fstype: fstype.to_owned(),
                     options,
                 },
-                None => Step::Hide(at),
+                None => hidden(at),
             },
             // It has a directory for each mount of a user's program, with the user as its owner.
-            "fusectl" => Step::Hide(at),
+            "fusectl" => hidden(at),
             _ => Step::Pass {
                 at,
                 read_only: true,
+                server: false,
             },
         }
     };

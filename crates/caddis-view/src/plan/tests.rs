@@ -24,6 +24,26 @@ fn plan(view: &View) -> Plan {
     Plan::new(view, &parse(LOGIN_NODE), &wish)
 }
 
+fn memory(at: &str) -> Step {
+    let at = at.into();
+    Step::Memory { at, mode: None }
+}
+
+#[test]
+fn what_cannot_have_a_layer_is_left_out_and_covered() {
+    let long = format!("/{}/{}", "x".repeat(200), "y".repeat(100));
+    let text =
+        format!("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 8:2 / {long} rw - ext4 /dev/sdb rw\n");
+    let plan = Plan::new(&View::default(), &parse(text.as_bytes()), &Wish::default());
+    assert_eq!(plan.left_out, [PathBuf::from(&long)]);
+    assert_eq!(plan.overlays.len(), 1);
+    assert!(
+        plan.overlays[0]
+            .front
+            .contains(&Front::Covered(long.into()))
+    );
+}
+
 #[test]
 fn a_login_node_is_seen_as_it_should_be() {
     let view = View {
@@ -84,11 +104,7 @@ fn a_private_directory_on_a_passed_mount_is_in_memory() {
         private: vec!["/scratch/tmp".into()],
         ..View::default()
     };
-    assert!(
-        plan(&view)
-            .steps
-            .contains(&Step::Memory("/scratch/tmp".into()))
-    );
+    assert!(plan(&view).steps.contains(&memory("/scratch/tmp")));
 }
 
 #[test]
@@ -135,10 +151,7 @@ fn a_private_file_is_in_the_front_of_its_file_system_or_in_memory() {
         plan.overlays[1].front,
         [Front::Empty("/var/log/wtmp".into())]
     );
-    assert!(
-        plan.steps
-            .contains(&Step::Memory("/scratch/log/wtmp".into()))
-    );
+    assert!(plan.steps.contains(&memory("/scratch/log/wtmp")));
 }
 
 proptest! {

@@ -3,13 +3,17 @@
 
 mod copy;
 mod file;
+mod local;
 mod remove;
+mod trail;
 mod usage;
 
 pub use copy::{TAKEN, copy};
 pub use file::{copy_attributes, copy_data, times};
+pub use local::{Local, is_local, mount_of, reopen};
 pub(crate) use remove::MOVED_UP;
 pub use remove::remove;
+pub use trail::Trail;
 pub use usage::disk_usage;
 
 use crate::error::{Context, Result};
@@ -17,7 +21,7 @@ use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Opens the directory `name` inside `parent`: not a link, not a mount point.
 pub fn open_directory(parent: impl AsFd, name: &CStr) -> std::result::Result<OwnedFd, Errno> {
@@ -42,8 +46,27 @@ pub fn open_beneath(
         path
     };
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat2(top, path, flags, Mode::empty(), WITHIN)
+    if path.as_os_str().len() < LONGEST {
+        return openat2(top, path, flags, Mode::empty(), WITHIN);
+    }
+    // Longer than the kernel takes it at once.
+    let mut above: Option<OwnedFd> = None;
+    let mut part = PathBuf::new();
+    for component in path.components() {
+        if part.as_os_str().len() + component.as_os_str().len() + 1 >= LONGEST {
+            let on_the_way = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let from = above.as_ref().map_or(top.as_fd(), AsFd::as_fd);
+            above = Some(openat2(from, &part, on_the_way, Mode::empty(), WITHIN)?);
+            part = PathBuf::new();
+        }
+        part.push(component);
+    }
+    let from = above.as_ref().map_or(top.as_fd(), AsFd::as_fd);
+    openat2(from, &part, flags, Mode::empty(), WITHIN)
 }
+
+/// The kernel takes paths of 4095 bytes.
+const LONGEST: usize = 4000;
 
 /// Through no link, and onto no other file system.
 pub(crate) const WITHIN: ResolveFlags = ResolveFlags::BENEATH

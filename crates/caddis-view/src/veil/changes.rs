@@ -2,11 +2,10 @@
 //! host has.
 
 use super::packages;
-use super::scan::{Scan, children};
+use super::scan::Scan;
 use crate::error::Result;
+use rustix::fs::Stat;
 use std::collections::BTreeSet;
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Where services and administrators put what nobody else may read, without any package manager: what is in them
@@ -56,8 +55,9 @@ pub(super) type Time = (i64, i64);
 
 /// Whether anything about it changed at that time or later: a directory, when names in it came or went. This time is
 /// the kernel's own, nobody sets it.
-pub(super) fn since(metadata: &Metadata, time: Time) -> bool {
-    (metadata.ctime(), metadata.ctime_nsec()) >= time
+pub(super) fn since(stat: &Stat, time: Time) -> bool {
+    let nanoseconds = i64::try_from(stat.st_ctime_nsec).unwrap_or(0);
+    (stat.st_ctime, nanoseconds) >= time
 }
 
 /// Looks again at `former` paths, at the packages that were installed since `time`, at the [`SHALLOW`] places, and at
@@ -69,14 +69,14 @@ pub(super) fn look(scan: &mut Scan<'_>, former: Vec<PathBuf>, time: Time) -> Res
     let mut listed = BTreeSet::new();
     for place in SHALLOW.map(PathBuf::from) {
         if scan.reach(&place).is_some() {
-            pending.extend(children(&place).take(MOST));
+            pending.extend(scan.children(&place).into_iter().take(MOST));
             listed.insert(place);
         }
     }
     while let Some(path) = pending.pop() {
         let directory = scan.reach(&path);
         if directory.is_some_and(|one| since(&one, time)) && !listed.contains(&path) {
-            pending.extend(children(&path).take(MOST));
+            pending.extend(scan.children(&path).into_iter().take(MOST));
             listed.insert(path);
         }
     }
@@ -91,9 +91,9 @@ pub(super) fn look_at(scan: &mut Scan<'_>, former: Vec<PathBuf>, names: &Names) 
     for path in &names.changed {
         // What was covered with its directory may have come to light with it.
         if scan.reach(path).is_some() {
-            children(path).take(MOST).for_each(|one| {
+            for one in scan.children(path).into_iter().take(MOST) {
                 scan.reach(&one);
-            });
+            }
         }
     }
     for path in &names.moved {
@@ -103,13 +103,14 @@ pub(super) fn look_at(scan: &mut Scan<'_>, former: Vec<PathBuf>, names: &Names) 
     }
 }
 
-/// The paths that a veil, written at `top`, covers.
+/// The paths that a veil, written at `top` in a directory that only root can pass, covers.
 pub(super) fn paths_of(top: &Path) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     let mut pending = vec![top.to_owned()];
     while let Some(path) = pending.pop() {
         if path.is_dir() && !path.is_symlink() {
-            pending.extend(children(&path));
+            let entries = std::fs::read_dir(&path).into_iter().flatten().flatten();
+            pending.extend(entries.map(|entry| entry.path()));
         }
         if let Ok(relative) = path.strip_prefix(top) {
             paths.push(Path::new("/").join(relative));

@@ -2,6 +2,7 @@
 
 use super::changes::{Time, since};
 use crate::error::{Error, Result};
+use rustix::fs::{lstat, stat};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -30,20 +31,20 @@ pub(super) fn changed(time: Time) -> Result<Vec<PathBuf>> {
 
 fn dpkg(time: Time) -> Vec<PathBuf> {
     // A list is written under another name and renamed, so the directory changes with each.
-    if !fs::metadata(DPKG).is_ok_and(|directory| since(&directory, time)) {
+    if !stat(DPKG).is_ok_and(|directory| since(&directory, time)) {
         return Vec::new();
     }
     let all = fs::read_dir(DPKG).into_iter().flatten().flatten();
     let new = all.filter(|entry| {
         entry.path().extension() == Some(OsStr::new("list"))
-            && entry.metadata().is_ok_and(|list| since(&list, time))
+            && lstat(entry.path()).is_ok_and(|list| since(&list, time))
     });
     let texts = new.filter_map(|entry| fs::read(entry.path()).ok());
     texts.flat_map(|text| lines(&text)).collect()
 }
 
 fn rpm(time: Time) -> Result<Vec<PathBuf>> {
-    let new = |path: &&str| fs::metadata(path).is_ok_and(|database| since(&database, time));
+    let new = |path: &&str| stat(*path).is_ok_and(|database| since(&database, time));
     if !RPM.iter().any(new) {
         return Ok(Vec::new());
     }

@@ -1,0 +1,154 @@
+//! Opens what somebody's file server may answer for, with the user's rights: a home directory, a network file system, a
+//! path that the policy exposes. A server that does not answer, be it the user's own, keeps no process of root's.
+//!
+//! What the kernel knows already is opened at once. Else a child does it, which is the user's in
+//! every respect, so that its user can end it, and hands the descriptor over. After a while nobody
+//! waits for it any more.
+
+use crate::credentials::{as_user, stay_closed};
+use crate::error::{Context, Result};
+use crate::handover::{Sender, channel};
+use crate::identity::Identity;
+use crate::seen::Attributes;
+use caddis_sys::{Forked, Namespaces, fork};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
+use rustix::process::{Gid, Signal, Uid, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// For how long all servers together are waited for.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// And each of them.
+const EACH: Duration = Duration::from_secs(5);
+
+/// Something to be opened, as an `O_PATH` descriptor. Links are followed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) path: &'a Path,
+    /// Nothing but a directory will do.
+    pub(crate) directory: bool,
+    /// Even what the kernel knows of it, it asks the server for.
+    pub(crate) server: bool,
+}
+
+/// What was opened; `TIMEDOUT`: its server does not answer.
+pub type Opened = std::result::Result<OwnedFd, Errno>;
+
+/// Opens all that is `wanted`, each in its place.
+pub(crate) fn open_all(identity: &Identity, wanted: &[Wanted<'_>]) -> Result<Vec<Opened>> {
+    let at_once = |one: &Wanted<'_>| match one.server {
+        true => Err(Errno::AGAIN),
+        false => open(one, ResolveFlags::CACHED),
+    };
+    let mut opened: Vec<Opened> = as_user(identity, || Ok(wanted.iter().map(at_once).collect()))
+        .doing("take the ids of", || format!("user {}", identity.uid))?;
+    let since = Instant::now();
+    loop {
+        let left: Vec<usize> = (0..wanted.len())
+            .filter(|index| matches!(opened[*index], Err(Errno::AGAIN)))
+            .collect();
+        if left.is_empty() {
+            return Ok(opened);
+        }
+        if since.elapsed() >= LONGEST {
+            for index in left {
+                opened[index] = Err(Errno::TIMEDOUT);
+            }
+            return Ok(opened);
+        }
+        ask(identity, wanted, &left, &mut opened, since)?;
+    }
+}
+
+/// Opens one thing.
+pub(crate) fn open_one(identity: &Identity, wanted: Wanted<'_>) -> Result<Opened> {
+    let opened = open_all(identity, &[wanted])?.pop();
+    Ok(opened.unwrap_or(Err(Errno::NOENT)))
+}
+
+/// Opens a directory, where a file system is mounted for one.
+pub fn open_directory(identity: &Identity, path: &Path) -> Result<Opened> {
+    let wanted = Wanted {
+        path,
+        directory: true,
+        server: false,
+    };
+    open_one(identity, wanted)
+}
+
+fn open(wanted: &Wanted<'_>, how: ResolveFlags) -> Opened {
+    let mut flags = OFlags::PATH | OFlags::CLOEXEC;
+    flags.set(OFlags::DIRECTORY, wanted.directory);
+    let how = how | ResolveFlags::NO_MAGICLINKS;
+    openat2(CWD, wanted.path, flags, Mode::empty(), how)
+}
+
+/// Has a child open what is `left`, one after the other, until one does not come.
+fn ask(
+    identity: &Identity,
+    wanted: &[Wanted<'_>],
+    left: &[usize],
+    opened: &mut [Opened],
+    since: Instant,
+) -> Result<()> {
+    let (sender, receiver) = channel()?;
+    let child = match fork(Namespaces::Same).doing("start", || "a process that asks a server")? {
+        Forked::Child => {
+            drop(receiver);
+            for index in left {
+                tell(identity, &sender, &wanted[*index]);
+            }
+            std::process::exit(0);
+        }
+        Forked::Parent(_, child) => child,
+    };
+    drop(sender);
+    for index in left {
+        let patience = EACH.min(LONGEST.saturating_sub(since.elapsed()));
+        opened[*index] = receiver.receive(patience)?;
+        // It hangs, or was killed: the others are for another one.
+        if opened[*index].as_ref().err() == Some(&Errno::TIMEDOUT) {
+            break;
+        }
+    }
+    let _ = pidfd_send_signal(&child, Signal::KILL);
+    // It may be where no signal reaches it.
+    let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    let _ = crate::ending::wait_for_end(&child, Some(Duration::from_millis(100)))?;
+    let _ = waitid(WaitId::PidFd(child.as_fd()), ended);
+    Ok(())
+}
+
+/// The child: becomes the user, and tells what has come of one.
+fn tell(identity: &Identity, sender: &Sender, wanted: &Wanted<'_>) {
+    let (uid, gid) = (
+        Some(Uid::from_raw(identity.uid)),
+        Some(Gid::from_raw(identity.gid)),
+    );
+    let become_user = || {
+        set_thread_res_gid(gid, gid, gid)?;
+        set_thread_res_uid(uid, uid, uid)?;
+        stay_closed()
+    };
+    let opened = become_user().and_then(|()| open(wanted, ResolveFlags::empty()));
+    // What the parent will want to know of it is asked for here, where that may take its time.
+    let opened = opened.and_then(|file| {
+        rustix::fs::fstat(&file)?;
+        Ok(file)
+    });
+    // Whatever a server answers, it has answered.
+    let opened = opened.map_err(|errno| match errno {
+        Errno::AGAIN | Errno::TIMEDOUT => Errno::IO,
+        other => other,
+    });
+    sender.send(&opened);
+}
+
+/// The owner of what was opened, without a wait.
+pub(crate) fn owner(file: &OwnedFd) -> std::result::Result<u32, Errno> {
+    Ok(Attributes::of(file)?.uid)
+}
