@@ -85,6 +85,8 @@ fn malformed_lines_are_skipped_and_named_to_root() {
     host.sh("root", "caddis admin ps; caddis admin list --all")
         .ok();
     host.sh("root", "caddis run --user bob true").ok();
+    let logins = "mkdir -p -m 755 /run/sshd && caddis admin login enable --no-reload && caddis admin login status";
+    host.sh("root", logins).ok();
 
     let refreshed = host.sh("root", "caddis admin refresh --full").ok();
     for (number, (_, what)) in PASSWD.iter().enumerate() {
