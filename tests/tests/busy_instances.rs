@@ -1,4 +1,5 @@
-//! Users who keep their running instances busy, so that a refresh would not come to those of others.
+//! Users who keep their running instances busy, so that a refresh would not come to those of
+//! others.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{FileSystem, Host, HostChild, eventually};
@@ -6,13 +7,16 @@ use caddis_tests::Environments;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-/// Where alice's environments are, on a disk of their own, which can be frozen: whoever writes there then waits.
+/// Where alice's environments are, on a disk of their own, which can be frozen: whoever writes
+/// there then waits.
 const ALICES: &str = "/var/lib/caddis/env/1000";
 
-/// So many of alice's run: on the old code there were four workers, and one more after each of thirty seconds.
+/// So many of alice's run: on the old code there were four workers, and one more after each of
+/// thirty seconds.
 const MANY: usize = 40;
 
-/// Thawed when it is dropped, or when the test is killed: what is frozen for good could never be removed.
+/// Thawed when it is dropped, or when the test is killed: what is frozen for good could never be
+/// removed.
 struct Frozen {
     end: Option<ChildStdin>,
     thaws: Child,
@@ -51,8 +55,9 @@ fn looking(host: &Host, user: &str) -> HostChild {
     session
 }
 
-/// Users take turns, and one user holds up a few workers at most. On the old code, whose workers went from user to user in
-/// the order of their numbers, forty busy instances of alice's took them all: bob's and carol's were not refreshed at all.
+/// Users take turns, and one user holds up a few workers at most. On the old code, whose workers
+/// went from user to user in the order of their numbers, forty busy instances of alice's took them
+/// all: bob's and carol's were not refreshed at all.
 #[test]
 fn a_user_with_many_busy_instances_only_delays_their_own() {
     let host = Host::builder()

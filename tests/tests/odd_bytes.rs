@@ -1,12 +1,14 @@
-//! Bytes that are no text, and lines that are malformed, in what users can influence or what is old: the user database,
-//! names of processes, mounts, keys, the package database. They fail nobody else, and hide nothing.
+//! Bytes that are no text, and lines that are malformed, in what users can influence or what is
+//! old: the user database, names of processes, mounts, keys, the package database. They fail nobody
+//! else, and hide nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, eventually};
 use caddis_tests::{Environments, HELPER, Ssh, State, Way};
 
-/// A line with a byte that is no UTF-8 is a good line. On the old code one user's `chfn` ended every start, every login
-/// and every refresh of the machine ("stream did not contain valid UTF-8").
+/// A line with a byte that is no UTF-8 is a good line. On the old code one user's `chfn` ended
+/// every start, every login and every refresh of the machine ("stream did not contain valid
+/// UTF-8").
 #[test]
 fn what_a_user_writes_into_the_user_database_keeps_nobody_out() {
     let ssh = Ssh::start(Way::ForceCommand);
@@ -42,8 +44,9 @@ const PASSWD: &[(&[u8], &str)] = &[
     (b"\xff\xfe\xfd", "it has too few fields"),
 ];
 
-/// Whoever has damaged these files, the users whose own lines are in order are served. On the old code the first byte that
-/// is no UTF-8 failed every start, and root learned nothing of the lines that were passed over.
+/// Whoever has damaged these files, the users whose own lines are in order are served. On the old
+/// code the first byte that is no UTF-8 failed every start, and root learned nothing of the lines
+/// that were passed over.
 #[test]
 fn malformed_lines_are_skipped_and_named_to_root() {
     let host = Host::start().unwrap();
@@ -56,7 +59,8 @@ fn malformed_lines_are_skipped_and_named_to_root() {
                 text.extend_from_slice(line);
                 text.push(b'\n');
             });
-            // Neither is malformed: a carriage return belongs to the last field, and length is none of anybody's business.
+            // Neither is malformed: a carriage return belongs to the last field, and length is none
+            // of anybody's business.
             text.extend_from_slice(b"crlf:x:1105:1105::/home/crlf:/bin/sh\r\n");
             text.extend_from_slice(b"long:x:1106:1106:");
             text.extend_from_slice(&vec![b'\xe9'; 1 << 20]);
@@ -85,6 +89,8 @@ fn malformed_lines_are_skipped_and_named_to_root() {
     host.sh("root", "caddis admin ps; caddis admin list --all")
         .ok();
     host.sh("root", "caddis run --user bob true").ok();
+    let logins = "mkdir -p -m 755 /run/sshd && caddis admin login enable --no-reload && caddis admin login status";
+    host.sh("root", logins).ok();
 
     let refreshed = host.sh("root", "caddis admin refresh --full").ok();
     for (number, (_, what)) in PASSWD.iter().enumerate() {
@@ -114,8 +120,9 @@ fn malformed_lines_are_skipped_and_named_to_root() {
     assert!(!doctor.stdout.contains("is skipped"), "{doctor:?}");
 }
 
-/// Names are compared byte by byte: two users whose names differ in a byte that is no UTF-8 do not get the same ids, by
-/// which each would own the other's files. On the old code neither could start anything, nor could anybody else.
+/// Names are compared byte by byte: two users whose names differ in a byte that is no UTF-8 do not
+/// get the same ids, by which each would own the other's files. On the old code neither could start
+/// anything, nor could anybody else.
 #[test]
 fn nobody_passes_for_another_name() {
     let host = Host::start().unwrap();
@@ -149,7 +156,8 @@ fn nobody_passes_for_another_name() {
     assert_eq!(said.text(), "1201");
 }
 
-/// A line that is no user's gives nobody its name. On the old code bob, who is denied, came in as "#was".
+/// A line that is no user's gives nobody its name. On the old code bob, who is denied, came in as
+/// "#was".
 #[test]
 fn a_comment_in_the_user_database_is_no_way_around_the_policy() {
     let host = Host::start().unwrap();
@@ -163,7 +171,8 @@ fn a_comment_in_the_user_database_is_no_way_around_the_policy() {
         .says("user bob may not use Caddis");
 }
 
-/// A process may call itself anything. Its name ends neither the list of processes nor what stops them.
+/// A process may call itself anything. Its name ends neither the list of processes nor what stops
+/// them.
 #[test]
 fn a_process_with_an_odd_name_is_listed_and_stopped() {
     let host = Host::start().unwrap();
@@ -193,8 +202,8 @@ fn a_process_with_an_odd_name_is_listed_and_stopped() {
     assert_eq!(host.count("^caddis-init"), 0);
 }
 
-/// A mount of a user's whose path is no text: on the old code everybody's `caddis doctor` could not tell any more what
-/// the host's root file system is.
+/// A mount of a user's whose path is no text: on the old code everybody's `caddis doctor` could not
+/// tell any more what the host's root file system is.
 #[test]
 fn a_mount_with_an_odd_path_disturbs_nobody() {
     let host = Host::start().unwrap();
@@ -209,8 +218,8 @@ fn a_mount_with_an_odd_path_disturbs_nobody() {
     host.sh("root", "caddis admin refresh --full").ok();
 }
 
-/// Lines that sshd passes over take no command from the key after them, and lines of the base's package database that
-/// are none fail no start and no refresh.
+/// Lines that sshd passes over take no command from the key after them, and lines of the base's
+/// package database that are none fail no start and no refresh.
 #[test]
 fn odd_keys_and_an_odd_package_database() {
     let ssh = Ssh::start(Way::ForceCommand);

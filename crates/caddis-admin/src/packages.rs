@@ -20,8 +20,8 @@ pub(crate) const VERB: &str = "packages";
 /// So many at a time.
 const AT_ONCE: usize = 4;
 
-/// After this no more are begun: a package manager may wait for the end. The rest is done by the next refresh or start.
-/// One that its user holds up takes eleven seconds.
+/// After this no more are begun: a package manager may wait for the end. The rest is done by the
+/// next refresh or start. One that its user holds up takes eleven seconds.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// What the workers share.
@@ -32,8 +32,8 @@ struct Work {
     errors: Vec<std::io::Error>,
 }
 
-/// All those that are `due`; then removes what no environment needs any more. The users take turns, and one whose
-/// environments are held up holds up one worker.
+/// All those that are `due`; then removes what no environment needs any more. The users take turns,
+/// and one whose environments are held up holds up one worker.
 pub(crate) fn all(policy: &Policy, due: &[(u32, EnvName, u64)]) -> Result<()> {
     let since = Instant::now();
     let mut due = due.to_vec();

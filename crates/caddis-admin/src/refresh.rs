@@ -26,14 +26,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How many workers there are that are not held up, if the machine has so many processors.
 const MOST: usize = 4;
 
-/// How many workers one user can hold up, with however many busy instances: those beyond wait for these.
+/// How many workers one user can hold up, with however many busy instances: those beyond wait for
+/// these.
 const MOST_OF_ONE: usize = 2;
 
 /// After this nobody waits any more who was asked to refresh.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// The instances, by user, that a thread of this program is refreshing, and since when: of this refresh, and of former
-/// ones that have not come to their end.
+/// The instances, by user, that a thread of this program is refreshing, and since when: of this
+/// refresh, and of former ones that have not come to their end.
 static BUSY: Mutex<Busy> = Mutex::new(BTreeMap::new());
 
 type Busy = BTreeMap<u32, BTreeMap<String, Instant>>;
@@ -97,9 +98,9 @@ enum Refreshed {
     PackagesDue(u64),
 }
 
-/// Refreshes every running instance. The users take turns, and one who keeps instances busy holds up no more than
-/// [`MOST_OF_ONE`] workers, for which others come: so that costs nobody else more than a moment. An instance that has
-/// not come to its end since the last time is left alone.
+/// Refreshes every running instance. The users take turns, and one who keeps instances busy holds
+/// up no more than [`MOST_OF_ONE`] workers, for which others come: so that costs nobody else more
+/// than a moment. An instance that has not come to its end since the last time is left alone.
 pub(crate) fn all(policy: &Policy, longest: Duration) -> Result<Done> {
     let state = &policy.storage.state;
     // Before anybody looks at the base, so that it cannot be a later one than what they see.
@@ -138,7 +139,8 @@ pub(crate) fn all(policy: &Policy, longest: Duration) -> Result<Done> {
             Ok(()) => workers -= 1,
             Err(RecvTimeoutError::Timeout) if slow < longest => {
                 slow += PATIENCE;
-                // Others in the place of those that are held up, if there is anything that they may begin.
+                // Others in the place of those that are held up, if there is anything that they may
+                // begin.
                 while workers < wanted + held_up(since) && shared.has_next() {
                     start(&shared, &sender);
                     workers += 1;
@@ -183,7 +185,8 @@ impl Shared {
     }
 }
 
-/// How many workers have been held up for a while, of those that began their instances at `since` or later.
+/// How many workers have been held up for a while, of those that began their instances at `since`
+/// or later.
 fn held_up(since: Instant) -> usize {
     let busy = locked(&BUSY);
     let all = busy.values().flat_map(BTreeMap::values);
@@ -221,8 +224,8 @@ impl Shared {
     }
 }
 
-/// One more worker, which tells when there is nothing that it may begin. What is left then is of users whose instances
-/// others are at, and these go on with it.
+/// One more worker, which tells when there is nothing that it may begin. What is left then is of
+/// users whose instances others are at, and these go on with it.
 fn start(shared: &Arc<Shared>, ended: &Sender<()>) {
     let (shared, ended) = (shared.clone(), ended.clone());
     std::thread::spawn(move || {
