@@ -3,8 +3,8 @@
 
 exchange_links.py DIRECTORY TARGET
 
-In DIRECTORY, which is the caller's, are twenty directories with a directory `inner` in each, among many other names, and
-beside each a link to TARGET. When one has been listed, the link takes its place, so that what is looked at next by way
+In DIRECTORY, which is the caller's, are three directories with a directory `inner` in each, among thousands of other
+names, and beside each a link to TARGET. When one has been listed, the link takes its place, so that what is looked at next by way
 of it is in TARGET. After a while without a visitor all are put back. Says "going".
 """
 
@@ -26,11 +26,13 @@ def exchange(watch):
     libc.renameat2(AT_FDCWD, real.encode(), AT_FDCWD, link.encode(), EXCHANGE)
 
 
-for number in range(20):
+file = f"{directory}/file"
+open(file, "w").close()
+for number in range(3):
     real, link = f"{directory}/d{number}", f"{directory}/l{number}"
     os.makedirs(f"{real}/inner")
-    for other in range(300):
-        open(f"{real}/{other}", "w").close()
+    for other in range(6000):
+        os.link(file, f"{real}/{other}")
     os.symlink(target, link)
     pairs[libc.inotify_add_watch(queue, real.encode(), CLOSE_NOWRITE)] = (real, link)
 print("going", flush=True)

@@ -85,8 +85,8 @@ fn everything_works(host: &Host) {
     ends(host, "root", &["admin", "stop", "--all"]);
 }
 
-/// On the old code every start and every `diff` failed with "File name too long": the front layer's path was longer than
-/// that of the mount.
+/// On the old code every start and every `diff` failed with "File name too long", the front layer's path being longer than
+/// that of the mount, or waited for bob's program before it came to that.
 #[test]
 fn a_path_as_long_as_the_kernel_takes_keeps_nobody_out() {
     let host = host();

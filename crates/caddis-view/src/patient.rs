@@ -1,7 +1,7 @@
 //! Opens what somebody's file server may answer for, with the user's rights: a home directory, a network file system, a
 //! path that the policy exposes. A server that does not answer, be it the user's own, keeps no process of root's.
 //!
-//! What the kernel knows already is opened at once. Else a child does it, which is the user's in
+//! What the kernel knows already is opened at once, and what lies on its own file systems. Else a child does it, which is the user's in
 //! every respect, so that its user can end it, and hands the descriptor over. After a while nobody
 //! waits for it any more.
 
@@ -9,9 +9,11 @@ use crate::credentials::{as_user, stay_closed};
 use crate::error::{Context, Result};
 use crate::handover::{Sender, channel};
 use crate::identity::Identity;
+use crate::mountinfo::read_for;
 use crate::seen::Attributes;
+use crate::tree::Local;
 use caddis_sys::{Forked, Namespaces, fork};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use rustix::process::{Gid, Signal, Uid, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
@@ -46,6 +48,21 @@ pub(crate) fn open_all(identity: &Identity, wanted: &[Wanted<'_>]) -> Result<Vec
     };
     let mut opened: Vec<Opened> = as_user(identity, || Ok(wanted.iter().map(at_once).collect()))
         .doing("take the ids of", || format!("user {}", identity.uid))?;
+    if opened.iter().any(|one| matches!(one, Err(Errno::AGAIN))) {
+        // What is not there, the kernel knows of some file systems only: not of the one at `/run`.
+        let local = Local::new(&read_for(identity.uid)?, &[]);
+        let look = |(one, wanted): (&mut Opened, &Wanted<'_>)| {
+            if matches!(one, Err(Errno::AGAIN)) && !wanted.server {
+                *one = walk(&local, wanted);
+            }
+        };
+        let walk_all = || {
+            opened.iter_mut().zip(wanted).for_each(look);
+            Ok(())
+        };
+        as_user(identity, walk_all)
+            .doing("take the ids of", || format!("user {}", identity.uid))?;
+    }
     let since = Instant::now();
     loop {
         let left: Vec<usize> = (0..wanted.len())
@@ -61,6 +78,20 @@ pub(crate) fn open_all(identity: &Identity, wanted: &[Wanted<'_>]) -> Result<Vec
             return Ok(opened);
         }
         ask(identity, wanted, &left, &mut opened, since)?;
+    }
+}
+
+/// Opens what lies on the kernel's own file systems. `AGAIN`: not all of it does, or there is a link on the way.
+fn walk(local: &Local, wanted: &Wanted<'_>) -> Opened {
+    let opened = match local.open(wanted.path, OFlags::PATH) {
+        Err(Errno::XDEV | Errno::LOOP) => Err(Errno::AGAIN),
+        other => other,
+    }?;
+    match Attributes::of(&opened)?.kind() {
+        FileType::Symlink => Err(Errno::AGAIN),
+        FileType::Directory => Ok(opened),
+        _ if wanted.directory => Err(Errno::NOTDIR),
+        _ => Ok(opened),
     }
 }
 

@@ -178,7 +178,7 @@ impl Plan {
         };
         let mut shown: Vec<&Mount> = mounts
             .iter()
-            .filter(|mount| !covered(&mount.at))
+            .filter(|mount| !mount.covered && !covered(&mount.at))
             .filter(|mount| !KERNEL_WINDOWS.contains(&mount.fstype.as_str()))
             .collect();
         shown.sort_by_key(|mount| mount.at.components().count());

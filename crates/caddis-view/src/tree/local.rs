@@ -20,7 +20,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 /// Types of file systems that the kernel answers for by itself, beside those that the policy overlays.
-const KERNELS_OWN: [&str; 25] = [
+const KERNELS_OWN: [&str; 26] = [
     "bcachefs",
     "btrfs",
     "cgroup",
@@ -36,6 +36,7 @@ const KERNELS_OWN: [&str; 25] = [
     "hugetlbfs",
     "iso9660",
     "mqueue",
+    "overlay",
     "proc",
     "ramfs",
     "securityfs",
