@@ -72,7 +72,7 @@ impl NothingLeft for Host {
         let names = self
             .sh(
                 "root",
-                "find /var/lib/caddis/env -mindepth 2 -maxdepth 2 -name '.*'",
+                "find /var/lib/caddis/env -mindepth 2 -maxdepth 2 -name '.*' ! -name .account",
             )
             .ok();
         assert_eq!(names.stdout, "", "half-made environments");

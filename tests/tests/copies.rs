@@ -149,7 +149,9 @@ fn a_copy_is_refused_while_sessions_run_and_leaves_nothing_when_it_fails() {
         .exits(125);
     full.says("caddis: cannot copy big: No space left on device");
     assert_eq!(
-        host.sh("root", "ls -A /data/caddis/env/1000").ok().text(),
+        host.sh("root", "ls -A -I .account /data/caddis/env/1000")
+            .ok()
+            .text(),
         "default"
     );
     host.sh("alice", "caddis new copy").ok();
@@ -164,14 +166,16 @@ fn a_copy_is_refused_while_sessions_run_and_leaves_nothing_when_it_fails() {
         .run()
         .exits(137);
     assert!(
-        host.sh("root", "ls -A /data/caddis/env/1000")
+        host.sh("root", "ls -A -I .account /data/caddis/env/1000")
             .ok()
             .text()
             .starts_with(".copy-")
     );
     host.sh("alice", "caddis new third --from default").ok();
     assert_eq!(
-        host.sh("root", "ls -A /data/caddis/env/1000").ok().stdout,
+        host.sh("root", "ls -A -I .account /data/caddis/env/1000")
+            .ok()
+            .stdout,
         "copy\ndefault\nthird\n"
     );
     assert_eq!(

@@ -194,10 +194,10 @@ fn remove_asks_on_a_terminal_and_refuses_elsewhere() {
     let several = caddis(&host, &["remove", "--yes", "a", "nothing", "b"]).exits(125);
     several.says("cannot find the environment \"nothing\"");
     assert_eq!(
-        host.sh("root", &format!("ls -A {STATE} /run/caddis"))
+        host.sh("root", &format!("ls -A -I .account {STATE} /run/caddis"))
             .ok()
             .text(),
-        format!("/run/caddis:\n\n{STATE}:")
+        format!("/run/caddis:\n.state\n\n{STATE}:")
     );
     // A name that was removed can be used again, and nothing of the former one is in it.
     caddis(&host, &["run", "-e", "trial", "cat", "/etc/mine"])

@@ -58,7 +58,7 @@ fn who_may_use_caddis() {
         .exits(125)
         .says("cannot use Caddis");
     assert_eq!(
-        host.sh("root", "ls -A /var/lib/caddis/env/1000")
+        host.sh("root", "ls -A -I .account /var/lib/caddis/env/1000")
             .ok()
             .stdout,
         ""

@@ -336,7 +336,9 @@ fn a_full_disk_leaves_a_try_to_be_kept_later() {
         .says("\n  hint: nothing is lost");
     host.sh("root", "rm /data/fill").ok();
     assert_eq!(
-        host.sh("root", "ls -A /data/caddis/env/1000").ok().text(),
+        host.sh("root", "ls -A -I .account /data/caddis/env/1000")
+            .ok()
+            .text(),
         "default"
     );
     attempt(&host, &["--keep"]).ok();
