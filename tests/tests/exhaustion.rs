@@ -192,7 +192,9 @@ fn a_record_of_process_1_that_is_cut_short_is_not_believed() {
     let record = format!("R {} {started}", process.pid_in_host());
     for length in 0..record.len() {
         let beginning = &record[..length];
-        let write = format!("printf '%s' '{beginning}' > /run/caddis/1000/default/init");
+        let write = format!(
+            "mkdir -p /run/caddis/1000/default; printf '%s' '{beginning}' > /run/caddis/1000/default/init"
+        );
         host.sh("root", &write).ok();
         is_as_ever(&host);
         stop(&host);

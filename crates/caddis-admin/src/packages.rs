@@ -2,8 +2,9 @@
 
 use crate::fair::Queue;
 use crate::refresh::locked;
-use caddis_helper::host::RUN;
+use caddis_helper::host::{self, RUN};
 use caddis_policy::{EnvName, Policy};
+use caddis_view::credentials::write_as;
 use caddis_view::packages::{lines, merge_in, remove_unused, see_to};
 use caddis_view::store::Environments;
 use caddis_view::{Error, Result, Runtime};
@@ -113,6 +114,10 @@ pub(crate) fn one(policy: &Policy, uid: &str, name: &str, number: &str) -> Resul
     let (uid, number): (u32, u64) = (uid.parse().map_err(wrong)?, number.parse().map_err(wrong)?);
     let name = EnvName::parse(name.as_bytes())
         .map_err(|error| Error::refused("understand", "the name", error))?;
+    let user = host::local_name("/etc/passwd", uid);
+    if let Ok(range) = host::range(policy, uid, user.as_deref()) {
+        write_as(&range);
+    }
     let state = &policy.storage.state;
     let environments = Environments::of(state, uid, false)?;
     let environment = environments.map(|all| all.open(&name)).transpose()?;

@@ -209,14 +209,20 @@ impl Environments {
             return Ok(false);
         }
         let _room = self.room_for(name, most)?;
-        match make_directory(&self.directory, name.as_str()) {
-            Err(error) if error.errno == Some(Errno::EXIST) => return Ok(false),
-            Err(error) => {
-                return Err(error
-                    .with_operation("create the environment")
-                    .with_object(name));
+        let made = as_writer(|| {
+            match mkdirat(&self.directory, name.as_str(), Mode::RWXU) {
+                Ok(()) => {}
+                Err(Errno::EXIST) => return Ok(false),
+                Err(errno) => return Err(errno).doing("create the environment", || name),
             }
-            Ok(()) => {}
+            match give_to_root(&self.directory, name.as_str()) {
+                // Removed again by somebody else.
+                Ok(()) | Err(Errno::NOENT) => Ok(true),
+                Err(errno) => Err(errno).doing("create the environment", || name),
+            }
+        })?;
+        if !made {
+            return Ok(false);
         }
         // The time of the directory's last change says when the environment was used: never yet.
         match self.set_used(name, 0) {

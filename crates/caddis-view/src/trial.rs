@@ -88,6 +88,8 @@ impl Environments {
     ) -> Result<()> {
         let environment = self.open(name)?.ok_or_else(|| missing(name))?;
         let trial = root_directory(&environment, KEPT, false)?;
+        // One who is killed each time, by a limit of processor time, is not to leave a copy each time.
+        let _ = self.remove_leftovers();
         self.complete_or_not_at_all(name, RenameFlags::EXCHANGE, |merged| {
             packages::copy_mark(&environment, merged)?;
             merge(&environment, &trial, merged)
