@@ -77,6 +77,9 @@ pub fn environments(state: &Path) -> Result<OwnedFd> {
 const COPY: &str = ".copy-";
 pub(crate) const REMOVED: &str = ".removed-";
 
+/// How often an environment is made that is removed at the same moment.
+const TRIES: u32 = 5;
+
 /// The environments of one user.
 #[derive(Debug)]
 pub struct Environments {
@@ -209,20 +212,22 @@ impl Environments {
             return Ok(false);
         }
         let _room = self.room_for(name, most)?;
-        let made = as_writer(|| {
-            match mkdirat(&self.directory, name.as_str(), Mode::RWXU) {
-                Ok(()) => {}
-                Err(Errno::EXIST) => return Ok(false),
-                Err(errno) => return Err(errno).doing("create the environment", || name),
+        // Under another name first: one that is killed is not to leave a directory that is not root's.
+        let flags = RenameFlags::NOREPLACE;
+        let make = || self.complete_or_not_at_all(name, flags, |_| Ok(()));
+        // Who removes leftovers may have taken it for one, just before it was locked.
+        let gone = |made: &Result<()>| {
+            made.as_ref()
+                .is_err_and(|error| error.errno == Some(Errno::NOENT))
+        };
+        let made = (1..TRIES).map(|_| make()).find(|made| !gone(made));
+        match made.unwrap_or_else(make) {
+            Err(error) if error.errno == Some(Errno::EXIST) => return Ok(false),
+            Err(error) => {
+                let error = error.with_operation("create the environment");
+                return Err(error.with_object(name));
             }
-            match give_to_root(&self.directory, name.as_str()) {
-                // Removed again by somebody else.
-                Ok(()) | Err(Errno::NOENT) => Ok(true),
-                Err(errno) => Err(errno).doing("create the environment", || name),
-            }
-        })?;
-        if !made {
-            return Ok(false);
+            Ok(()) => {}
         }
         // The time of the directory's last change says when the environment was used: never yet.
         match self.set_used(name, 0) {
@@ -449,11 +454,15 @@ pub fn layer_directories(
     let environment = environment.as_fd();
     let (upper, work) = layer_names(at);
     let make = |name: &str| match make_directory(environment, name) {
-        Err(error) if error.errno != Some(Errno::EXIST) => Err(error),
-        _ => Ok(()),
+        // Whoever made it may have been killed before it was root's.
+        Err(error) if error.errno == Some(Errno::EXIST) => {
+            give_to_root(environment, name).doing("chown", || name)
+        }
+        other => other,
     };
-    // The work directory is made last: where it exists, the upper one is complete.
-    if statat(environment, &work, AtFlags::SYMLINK_NOFOLLOW).is_err() {
+    // The work directory is made last: where it exists and is root's, both are complete.
+    let found = statat(environment, &work, AtFlags::SYMLINK_NOFOLLOW);
+    if !found.is_ok_and(|work| work.st_uid == 0) {
         let base = fstat(base).doing("stat", || at.display())?;
         make(&upper)?;
         let (uid, gid) = (Uid::from_raw(base.st_uid), Gid::from_raw(base.st_gid));
