@@ -171,8 +171,8 @@ fn the_limit_of_processes_holds_for_all_ids_of_an_environment_together() {
     drop(running);
 }
 
-/// Container root takes many ids, in several environments, in nested user namespaces too. Without the limit of the policy
-/// it had 400 processes with each id, which is as many as the attack tries.
+/// Container root takes many ids, in several environments, in nested user namespaces too. Without
+/// the limit of the policy it had 400 processes with each id, which is as many as the attack tries.
 #[test]
 fn the_policys_limit_of_processes_holds_for_all_ids_of_all_environments_of_a_user() {
     let host = host(31_011);
@@ -191,8 +191,8 @@ fn the_policys_limit_of_processes_holds_for_all_ids_of_all_environments_of_a_use
     waiting.line();
     let (first, made) = many("a", &["unshare", "-r", MANY, "0"]);
     assert!((60..=90).contains(&made), "{made}");
-    // Nothing is left for her, in any environment; for others there is, and outside of environments for her. (Not alice:
-    // she has environments on other hosts of this kernel, too.)
+    // Nothing is left for her, in any environment; for others there is, and outside of environments
+    // for her. (Not alice: she has environments on other hosts of this kernel, too.)
     host.sh("root", "useradd -m -u 31012 frank").ok();
     host.sh("dave", "caddis run -e b true")
         .exits(126)

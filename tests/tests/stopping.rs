@@ -1,7 +1,8 @@
-//! `caddis stop` and `caddis admin stop` end environments together: none of them keeps the others, or root, waiting.
+//! `caddis stop` and `caddis admin stop` end environments together: none of them keeps the others,
+//! or root, waiting.
 //!
-//! A command has three minutes in the lab. Each test has so many environments that they would take longer one after
-//! the other.
+//! A command has three minutes in the lab. Each test has so many environments that they would take
+//! longer one after the other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{FileSystem, Host, HostChild, Signal, eventually};
@@ -15,9 +16,9 @@ fn session(host: &Host, user: &str, environment: &str, script: &str) -> HostChil
     session
 }
 
-/// Twelve environments of two users whose processes ignore SIGTERM, each of them for as long as the policy lets it.
-/// One after the other they kept root busy for twelve times that, and the last ones running: more than the three
-/// minutes that a command has here.
+/// Twelve environments of two users whose processes ignore SIGTERM, each of them for as long as the
+/// policy lets it. One after the other they kept root busy for twelve times that, and the last ones
+/// running: more than the three minutes that a command has here.
 #[test]
 fn environments_that_ignore_the_request_are_ended_together() {
     let host = Host::start().unwrap();
@@ -36,8 +37,9 @@ fn environments_that_ignore_the_request_are_ended_together() {
     }
 }
 
-/// Somebody holds the locks of four environments, as a process does that is frozen by its user while it copies them.
-/// Root waited for a minute at each, and the environment of another user went on until then.
+/// Somebody holds the locks of four environments, as a process does that is frozen by its user
+/// while it copies them. Root waited for a minute at each, and the environment of another user went
+/// on until then.
 #[test]
 fn a_lock_that_is_held_keeps_nobody_from_ending_an_environment() {
     let host = Host::start().unwrap();
@@ -64,8 +66,8 @@ fn a_lock_that_is_held_keeps_nobody_from_ending_an_environment() {
     drop(holders);
 }
 
-/// Two environments of alice's hang in the kernel, where no signal reaches them. Root waited for two minutes for each,
-/// and bob's environment ran on meanwhile; what hung was not named.
+/// Two environments of alice's hang in the kernel, where no signal reaches them. Root waited for
+/// two minutes for each, and bob's environment ran on meanwhile; what hung was not named.
 #[test]
 fn what_cannot_be_ended_is_named_and_the_others_end() {
     let host = Host::builder()
@@ -117,7 +119,8 @@ fn what_cannot_be_ended_is_named_and_the_others_end() {
     host.comes_to("^caddis-init", 0);
 }
 
-/// Twelve environments in frozen cgroups of version 2, where SIGKILL has an effect and SIGTERM has none: `admin stop
+/// Twelve environments in frozen cgroups of version 2, where SIGKILL has an effect and SIGTERM has
+/// none: `admin stop
 /// --all` took more than three minutes, and bob's environment went on for as long.
 #[test]
 fn frozen_cgroups_keep_no_environment_alive() {

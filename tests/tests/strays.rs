@@ -1,5 +1,6 @@
-//! Processes on the host that have ids of a user's environments: setuid programs that container root has put into the home
-//! directory, run by the user outside of every environment. Root sees and ends them together with the environments.
+//! Processes on the host that have ids of a user's environments: setuid programs that container
+//! root has put into the home directory, run by the user outside of every environment. Root sees
+//! and ends them together with the environments.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, HostChild, Output, Signal, eventually};
@@ -10,7 +11,8 @@ const STRAYS: &str = "/usr/local/bin/strays";
 /// The ids inside whose setuid programs there are.
 const IDS: [u32; 8] = [0, 1, 42, 5000, 5001, 5002, 5003, 5004];
 
-/// A user with ids that no other test has: the kernel, which counts processes by id, is one for all hosts.
+/// A user with ids that no other test has: the kernel, which counts processes by id, is one for all
+/// hosts.
 #[derive(Clone, Copy)]
 struct Attacker {
     name: &'static str,
@@ -72,7 +74,8 @@ impl Attacker {
         started
     }
 
-    /// The processes of the host that have an id of the range in any place, a line each; dead ones are none.
+    /// The processes of the host that have an id of the range in any place, a line each; dead ones
+    /// are none.
     fn strays(&self, host: &Host) -> Vec<String> {
         let look = "import glob, sys\n\
             first = int(sys.argv[1])\n\
@@ -101,7 +104,8 @@ fn stop(host: &Host, words: &[&str]) -> Output {
     host.run("root", &[&["caddis", "admin", "stop"], words].concat())
 }
 
-/// 200 processes under a limit of 30: `caddis admin ps` showed none of them, and `caddis admin stop` left all alive.
+/// 200 processes under a limit of 30: `caddis admin ps` showed none of them, and `caddis admin
+/// stop` left all alive.
 #[test]
 fn every_process_with_an_id_of_the_range_is_listed_and_ended() {
     let host = host(&[DAVE, ERIN]);

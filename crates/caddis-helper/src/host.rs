@@ -82,7 +82,8 @@ fn sub_ids(path: &str) -> Result<Vec<SubEntry>, Error> {
     Ok(parse_subid(&text))
 }
 
-/// The host ids of these users' environments; those who cannot have any are left out. Each file is read once.
+/// The host ids of these users' environments; those who cannot have any are left out. Each file is
+/// read once.
 pub(crate) fn ranges(policy: &Policy, uids: &[u32]) -> Vec<(u32, IdRange)> {
     let (Ok(subuid), Ok(subgid)) = (sub_ids("/etc/subuid"), sub_ids("/etc/subgid")) else {
         return Vec::new();

@@ -1,9 +1,10 @@
 //! Strays: processes on the host, outside of every environment, that have an id of a user's range.
 //!
-//! Container root can put a setuid program of one of its ids into the user's home. When the user runs it on the host, it
-//! becomes a process of that id there: the limit of processes counts each id for itself, and `pkill -u` finds the user's
-//! own id only. Nothing can run with such an id that is not the user's, so root lists and ends these processes together
-//! with the user's environments. Rootless containers of the user's that use the same range (`/etc/subuid`) are strays, too.
+//! Container root can put a setuid program of one of its ids into the user's home. When the user
+//! runs it on the host, it becomes a process of that id there: the limit of processes counts each
+//! id for itself, and `pkill -u` finds the user's own id only. Nothing can run with such an id that
+//! is not the user's, so root lists and ends these processes together with the user's environments.
+//! Rootless containers of the user's that use the same range (`/etc/subuid`) are strays, too.
 
 use crate::host::{RUN, ranges};
 use crate::processes::Process;
@@ -48,7 +49,8 @@ pub struct Owners {
 }
 
 impl Owners {
-    /// These users, as far as they have a range. What is started later is not known: `all` was read before.
+    /// These users, as far as they have a range. What is started later is not known: `all` was read
+    /// before.
     #[must_use]
     pub fn of(policy: &Policy, uids: &[u32]) -> Owners {
         let ranges = ranges(policy, uids);
@@ -83,7 +85,8 @@ impl Owners {
             let (start, owner) = self.ranges.range(..=uid).next_back()?;
             let spare = spare_uid(owner.0, *start);
             let [real, _, saved, _] = uids;
-            // Root's own process that has taken the id for a moment: a user's never gets both of these.
+            // Root's own process that has taken the id for a moment: a user's never gets both of
+            // these.
             let roots = saved == 0 && (real == 0 || real == spare);
             (uid - start < RANGE && !roots).then_some(owner)
         })
@@ -126,8 +129,9 @@ impl Owners {
 
     /// Finds the strays that there are now, and does something with each at once.
     ///
-    /// Numbers are given out in ascending order and looked at in that order, a few at a time: a process that forks and
-    /// ends, again and again, is missed only to be met again under its next number.
+    /// Numbers are given out in ascending order and looked at in that order, a few at a time: a
+    /// process that forks and ends, again and again, is missed only to be met again under its next
+    /// number.
     fn each(&self, mut act: impl FnMut(&Stray)) -> Vec<Stray> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let Ok(proc) = openat(CWD, "/proc", flags, Mode::empty()) else {
@@ -152,7 +156,8 @@ impl Owners {
         self.owner_of_stray(pid, &Status::of(pid)?)?;
         let pid = Pid::from_raw(pid)?;
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        // Looked at again: the descriptor may be another process's that has got this number meanwhile.
+        // Looked at again: the descriptor may be another process's that has got this number
+        // meanwhile.
         let status = Status::of(pid.as_raw_nonzero().get())?;
         let (uid, _) = *self.owner_of_stray(pid.as_raw_nonzero().get(), &status)?;
         Some(Stray {
@@ -174,10 +179,10 @@ struct Stray {
 
 /// Ends the strays of these users. Returned is an error for each user of whom some are left.
 ///
-/// First all are stopped, until none is found that runs: a stopped process forks no more and keeps its place under the
-/// limit of processes, so those that fork all the time use up what is left of it, and come to an end. Only then they are
-/// killed, until none is found. Both take a bounded time, because the user's own processes, which nobody touches here,
-/// may start new ones.
+/// First all are stopped, until none is found that runs: a stopped process forks no more and keeps
+/// its place under the limit of processes, so those that fork all the time use up what is left of
+/// it, and come to an end. Only then they are killed, until none is found. Both take a bounded
+/// time, because the user's own processes, which nobody touches here, may start new ones.
 #[must_use]
 pub fn end(policy: &Policy, uids: &[u32]) -> Vec<Error> {
     let owners = Owners::of(policy, uids);

@@ -3,8 +3,8 @@
 /// The table `limits`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// How many processes may run in all environments of one user together, whatever their ids; 0: as many as the
-    /// session that starts an environment may have.
+    /// How many processes may run in all environments of one user together, whatever their ids; 0:
+    /// as many as the session that starts an environment may have.
     pub processes: u32,
 }
 

@@ -57,8 +57,8 @@ pub(crate) fn wait_for_end(pidfd: &OwnedFd, limit: Option<Duration>) -> Result<b
     }
 }
 
-/// The pid namespace of an instance; `None`: it has ended. Never the one that we are in: the number of a process 1 that
-/// has just ended may be another process's.
+/// The pid namespace of an instance; `None`: it has ended. Never the one that we are in: the number
+/// of a process 1 that has just ended may be another process's.
 pub(crate) fn namespace(instance: &Instance) -> Option<u64> {
     let namespace = pid_namespace(instance.pid.as_raw_nonzero().get())?;
     let own = pid_namespace(std::process::id().cast_signed())?;
@@ -67,8 +67,8 @@ pub(crate) fn namespace(instance: &Instance) -> Option<u64> {
     (lives && namespace != own).then_some(namespace)
 }
 
-/// Kills the parents outside of dead processes in these pid namespaces: those that are stopped, or `all` but root's and
-/// those that we descend from.
+/// Kills the parents outside of dead processes in these pid namespaces: those that are stopped, or
+/// `all` but root's and those that we descend from.
 pub(crate) fn end_careless_parents(namespaces: &BTreeSet<u64>, all: bool) {
     let parents: BTreeSet<i32> = members(namespaces)
         .into_iter()
@@ -94,7 +94,8 @@ pub(crate) fn kill_members(namespaces: &BTreeSet<u64>) {
         let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
             continue;
         };
-        // Looked at again: the descriptor may be another process's that has got this number meanwhile.
+        // Looked at again: the descriptor may be another process's that has got this number
+        // meanwhile.
         let namespace = pid_namespace(pid.as_raw_nonzero().get());
         if namespace.is_some_and(|one| namespaces.contains(&one)) {
             let _ = pidfd_send_signal(&pidfd, Signal::KILL);

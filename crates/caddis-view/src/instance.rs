@@ -87,7 +87,8 @@ impl Runtime {
         Runtime::lock_before(lock_deadline(), run, uid, name)
     }
 
-    /// The same, where several are locked one after the other: all of them wait until `end` at most.
+    /// The same, where several are locked one after the other: all of them wait until `end` at
+    /// most.
     pub fn lock_before(end: Instant, run: &Path, uid: u32, name: &EnvName) -> Result<Runtime> {
         loop {
             let user = root_directory(top_directory(run)?, &uid.to_string(), true)?;
@@ -412,7 +413,8 @@ impl Runtime {
 
 /// The record in the run-time directory of `name`, and its file, which can be written to.
 fn read_record(directory: &OwnedFd, name: &str) -> Result<Option<(Record, OwnedFd)>> {
-    // A FIFO would keep us waiting for its other side. What is no file, and no record, is in the way at most.
+    // A FIFO would keep us waiting for its other side. What is no file, and no record, is in the
+    // way at most.
     let flags = visits::OPEN | OFlags::NONBLOCK;
     let file = match openat(directory, RECORD, flags, Mode::empty()) {
         Ok(file) => file,

@@ -1,5 +1,5 @@
-//! A process as the kernel tells of it in `/proc/PID/stat` and `/proc/PID/status`; see proc_pid_stat(5) and
-//! proc_pid_status(5).
+//! A process as the kernel tells of it in `/proc/PID/stat` and `/proc/PID/status`; see
+//! proc_pid_stat(5) and proc_pid_status(5).
 
 use crate::error::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -95,7 +95,8 @@ pub struct Status {
     pub uids: [u32; 4],
     /// Its ids in the pid namespaces below the reader's, outermost first.
     pub inner: Vec<i32>,
-    /// How many threads it has. The first one may have ended before the others: then the state is `Z`.
+    /// How many threads it has. The first one may have ended before the others: then the state is
+    /// `Z`.
     pub threads: u32,
 }
 

@@ -1,8 +1,8 @@
 //! Ends instances: any number of them together, with one deadline for all.
 //!
-//! One after the other, each user could keep all others, and root, waiting: for processes that ignore SIGTERM, that are
-//! frozen or that hang in the kernel. So every process 1 gets its signal before anybody is waited for. No lock is taken:
-//! its holder may be frozen as well.
+//! One after the other, each user could keep all others, and root, waiting: for processes that
+//! ignore SIGTERM, that are frozen or that hang in the kernel. So every process 1 gets its signal
+//! before anybody is waited for. No lock is taken: its holder may be frozen as well.
 
 use crate::ending::{end_careless_parents, kill_members, members, namespace};
 use crate::error::{Context, Error, Result};
@@ -18,8 +18,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long after SIGKILL processes may take to be gone. Unmounting writes a file system's cache to disk; what takes
-/// longer than this goes on without us.
+/// How long after SIGKILL processes may take to be gone. Unmounting writes a file system's cache to
+/// disk; what takes longer than this goes on without us.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// How long a process outside may leave a dead child of a session unattended before it is killed.
@@ -31,8 +31,9 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// So many processes of an instance are named in a message.
 const NAMED: usize = 5;
 
-/// Ends the instances of these environments: SIGTERM to all of their processes, then, after `grace`, SIGKILL. Returned
-/// is what went wrong, which names each environment that could not be ended and its processes.
+/// Ends the instances of these environments: SIGTERM to all of their processes, then, after
+/// `grace`, SIGKILL. Returned is what went wrong, which names each environment that could not be
+/// ended and its processes.
 ///
 /// Takes `grace` and thirty seconds at most, however many there are.
 #[must_use]
@@ -79,8 +80,8 @@ pub fn stop_each(run: &Path, wanted: &[(u32, EnvName)], grace: Duration) -> Vec<
     asked.into_iter().enumerate().map(answer).collect()
 }
 
-/// Asks process 1 to end, and has its record keep others from joining: it is the very file in which that process 1 has
-/// noted who it is, so that no later instance is meant.
+/// Asks process 1 to end, and has its record keep others from joining: it is the very file in which
+/// that process 1 has noted who it is, so that no later instance is meant.
 pub(crate) fn ask(instance: &Instance, record: &OwnedFd, label: &str) -> Result<()> {
     // First of all: process 1 does the rest even if we are killed now.
     match pidfd_send_signal(&instance.pidfd, Signal::TERM) {
@@ -99,8 +100,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) label: &'a str,
 }
 
-/// Waits for all of them until `grace` is over, kills what is left, and waits for that. Those that are gone are taken out
-/// of `left`; returned is an error for each that is not, by its number.
+/// Waits for all of them until `grace` is over, kills what is left, and waits for that. Those that
+/// are gone are taken out of `left`; returned is an error for each that is not, by its number.
 pub(crate) fn end(left: &mut Vec<Asked<'_>>, grace: Duration) -> Vec<(usize, Error)> {
     wait(left, grace);
     for Asked { instance, .. } in left.iter() {
@@ -136,7 +137,8 @@ fn wait(left: &mut Vec<Asked<'_>>, limit: Duration) {
             Ok(0) => return,
             Ok(_) => {}
             Err(Errno::INTR) => continue,
-            // More descriptors than a limit that was lowered meanwhile, or no memory: at once to what comes next.
+            // More descriptors than a limit that was lowered meanwhile, or no memory: at once to
+            // what comes next.
             Err(_) => return,
         }
         let gone: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();

@@ -1,4 +1,5 @@
-//! `ps`: the processes of environments, a line each; for root also those outside that have ids of environments.
+//! `ps`: the processes of environments, a line each; for root also those outside that have ids of
+//! environments.
 
 use crate::answer::Answer;
 use crate::caller::Whom;

@@ -9,8 +9,9 @@ use crate::helper::Call;
 
 /// List the processes in users' environments
 ///
-/// A process with "-" for its environment is in none: it runs on the host with an id of its owner's environments, as a setuid
-/// program does that root of an environment has left in the home directory. PID is then its number on the host.
+/// A process with "-" for its environment is in none: it runs on the host with an id of its owner's
+/// environments, as a setuid program does that root of an environment has left in the home
+/// directory. PID is then its number on the host.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Ps {

@@ -14,8 +14,9 @@ use crate::session::environment_name;
 ///
 /// Say whose: --user NAME or --all. What they changed stays.
 ///
-/// Without ENV this also ends processes outside of environments that have ids of the users' environments, as `caddis admin
-/// ps` lists them. The users' other processes on the host go on. What cannot be ended is named.
+/// Without ENV this also ends processes outside of environments that have ids of the users'
+/// environments, as `caddis admin ps` lists them. The users' other processes on the host go on.
+/// What cannot be ended is named.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, group = clap::ArgGroup::new("whose").args(["user", "all"]).required(true))]
 pub struct Stop {
