@@ -17,7 +17,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::path::Arg;
 use rustix::process::{Gid, Uid};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -214,14 +214,7 @@ impl Environments {
         let _room = self.room_for(name, most)?;
         // Under another name first: one that is killed is not to leave a directory that is not root's.
         let flags = RenameFlags::NOREPLACE;
-        let make = || self.complete_or_not_at_all(name, flags, |_| Ok(()));
-        // Who removes leftovers may have taken it for one, just before it was locked.
-        let gone = |made: &Result<()>| {
-            made.as_ref()
-                .is_err_and(|error| error.errno == Some(Errno::NOENT))
-        };
-        let made = (1..TRIES).map(|_| make()).find(|made| !gone(made));
-        match made.unwrap_or_else(make) {
+        match self.complete_or_not_at_all(name, flags, |_| Ok(())) {
             Err(error) if error.errno == Some(Errno::EXIST) => return Ok(false),
             Err(error) => {
                 let error = error.with_operation("create the environment");
@@ -284,6 +277,22 @@ impl Environments {
         self.set_used(name, 0)
     }
 
+    /// A new directory of the name `unfinished`, locked. `None`: somebody has removed it before it was.
+    fn make_locked(&self, unfinished: &CStr) -> Result<Option<OwnedFd>> {
+        let make = || {
+            make_directory(&self.directory, unfinished)?;
+            openat(&self.directory, unfinished, DIRECTORY, Mode::empty())
+                .doing("open", || "the copy")
+        };
+        let target = match make() {
+            Err(error) if error.errno == Some(Errno::NOENT) => return Ok(None),
+            other => other?,
+        };
+        flock(&target, FlockOperation::LockExclusive).doing("lock", || "the copy")?;
+        let is_there = fstat(&target).doing("stat", || "the copy")?.st_nlink > 0;
+        Ok(is_there.then_some(target))
+    }
+
     /// Has `fill` fill a directory that then gets `name` by a rename with `flags`.
     pub(crate) fn complete_or_not_at_all(
         &self,
@@ -294,10 +303,11 @@ impl Environments {
         let unfinished = c_name(&format!("{COPY}{}-{name}", std::process::id()));
         tree::remove(&self.directory, &unfinished)?;
         let made = as_writer(|| {
-            make_directory(&self.directory, &unfinished)?;
-            let target = openat(&self.directory, &unfinished, DIRECTORY, Mode::empty())
-                .doing("open", || "the copy")?;
-            flock(&target, FlockOperation::LockExclusive).doing("lock", || "the copy")?;
+            // Who removes leftovers may take it for one until it is locked.
+            let make = || self.make_locked(&unfinished);
+            let target = (0..TRIES).find_map(|_| make().transpose());
+            let target =
+                target.unwrap_or_else(|| Err(Errno::NOENT).doing("create", || "the copy"))?;
             fill(&target)?;
             renameat_with(
                 &self.directory,
