@@ -120,8 +120,8 @@ mod tests {
         let script = of(Shell::Bash);
         // -e and --env of run, root, config, diff, status, revert and try; --from of new; the operands of four commands.
         assert_eq!(script.matches(NAMES).count(), 2 * 7 + 1 + 4);
-        // run, root, diff, status, doctor, admin list, admin ps, admin stop
-        assert_eq!(script.matches("compgen -u").count(), 8);
+        // run, root, diff, status, doctor, admin list, admin ps, admin stop, admin remove
+        assert_eq!(script.matches("compgen -u").count(), 9);
         assert!(
             !script.contains(" generate\""),
             "what is hidden is not offered"
