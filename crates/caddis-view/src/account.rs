@@ -242,7 +242,7 @@ mod tests {
             &b""[..],
             b"alice:x:1000:1000::/:/bin/sh\n",
             &PASSWD[..40],
-            &PASSWD[..26],
+            &PASSWD[..25],
         ] {
             assert_eq!(Local::in_text(part, 1001), Local::Unknown);
         }

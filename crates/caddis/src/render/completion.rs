@@ -120,8 +120,8 @@ mod tests {
         let script = of(Shell::Bash);
         // -e and --env of run, root, config, diff, status, revert and try; --from of new; the operands of four commands.
         assert_eq!(script.matches(NAMES).count(), 2 * 7 + 1 + 4);
-        // run, root, diff, status, doctor, admin list, admin ps, admin stop
-        assert_eq!(script.matches("compgen -u").count(), 8);
+        // run, root, diff, status, doctor, admin list, admin ps, admin stop, admin remove
+        assert_eq!(script.matches("compgen -u").count(), 9);
         assert!(
             !script.contains(" generate\""),
             "what is hidden is not offered"
@@ -158,9 +158,9 @@ mod tests {
     #[test]
     fn zsh_knows_names() {
         let script = of(Shell::Zsh);
-        // As in bash, and for `admin stop`.
+        // As in bash, and for `admin stop` and `admin remove`.
         let completed = script.matches(":_caddis_environments'").count();
-        assert_eq!(completed, 2 * 7 + 1 + 4 + 1);
+        assert_eq!(completed, 2 * 7 + 1 + 4 + 2);
         assert_eq!(script.matches("_caddis_environments() {").count(), 1);
         assert!(script.contains(
             "The new environment'\\''s name\\: up to 64 letters, digits, `.`, `_` and `-`:_default'"
