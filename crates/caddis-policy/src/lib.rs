@@ -22,6 +22,7 @@ mod devices;
 mod duration;
 mod error;
 mod ids;
+mod kernel;
 mod keys;
 mod login;
 mod name;
@@ -51,6 +52,7 @@ pub use ids::{
     Extent, INITIAL_USER_NAMESPACE, IdRange, Ids, MapError, RANGE, RangeError, SubEntry, gid_map,
     id_range, map_text, parse_subid, spare_uid, uid_map,
 };
+pub use kernel::Kernel;
 pub use login::{Login, Preferred};
 pub use name::{EnvName, NameError};
 pub use path::PathError;

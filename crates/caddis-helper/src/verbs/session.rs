@@ -104,7 +104,7 @@ pub(crate) fn run(
             warnings.iter().for_each(|warning| output::warn(warning));
             log::session(what, uid, named.as_str(), role, login);
         };
-        match run_session(entrance, &identity, &policy.root, &mut command, note)? {
+        match run_session(entrance, &identity, policy, &mut command, note)? {
             Ended::Command(status) => return Ok(status),
             Ended::Killed(signal) => {
                 if session.login {
