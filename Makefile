@@ -73,7 +73,7 @@ lint: ## formatting, lints, and what scripts/check-text checks of the documentat
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 fuzz: ## the property tests again with many more cases (CASES=200000)
-	PROPTEST_CASES=$(or $(CASES),200000) cargo test --locked --release --package caddis-policy --package caddis-packages --package caddis-helper --package caddis-client --package caddis-login --package caddis $(T)
+	PROPTEST_CASES=$(or $(CASES),200000) cargo test --locked --release --package caddis-policy --package caddis-seccomp --package caddis-packages --package caddis-helper --package caddis-client --package caddis-login --package caddis $(T)
 
 host: ## a root shell on a fresh test host, for looking around (ARGS=alice: as alice)
 	@scripts/prepare build test

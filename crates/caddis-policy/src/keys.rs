@@ -66,6 +66,11 @@ keys! {
     view.expose = |v| v.list(EXPOSED, exposed);
     devices.allow = |v| v.list(DEVICE, device);
     root.capabilities = |v| v.list(CAPABILITY, capability);
+    kernel.perf_events = |v| v.switch();
+    kernel.keys = |v| v.switch();
+    kernel.process_events = |v| v.switch();
+    kernel.io_uring = |v| v.switch();
+    kernel.socketcall = |v| v.switch();
 }
 
 /// The number above it is no id: system calls take it for "leave as it is".

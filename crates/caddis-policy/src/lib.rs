@@ -26,6 +26,7 @@ mod devices;
 mod duration;
 mod error;
 mod ids;
+mod kernel;
 mod keys;
 mod limits;
 mod login;
@@ -59,6 +60,7 @@ pub use ids::{
     Extent, INITIAL_USER_NAMESPACE, IdRange, Ids, MapError, RANGE, RangeError, SubEntry, gid_map,
     id_range, map_text, parse_subid, spare_uid, uid_map,
 };
+pub use kernel::Kernel;
 pub use limits::Limits;
 pub use login::{Login, Preferred};
 pub use name::{EnvName, NameError};

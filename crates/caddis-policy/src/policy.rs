@@ -1,6 +1,6 @@
 //! The whole policy: one field per table of the file.
 
-use crate::{Access, Devices, Ids, Limits, Login, Root, Session, Storage, View};
+use crate::{Access, Devices, Ids, Kernel, Limits, Login, Root, Session, Storage, View};
 
 /// What the administrator's policy file says. [`Policy::default`] is what an empty file means.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,4 +23,6 @@ pub struct Policy {
     pub devices: Devices,
     /// What an environment's root may do.
     pub root: Root,
+    /// What of the kernel is there inside.
+    pub kernel: Kernel,
 }

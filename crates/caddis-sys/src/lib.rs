@@ -18,6 +18,7 @@ mod listxattrat;
 mod memory;
 mod mount_setattr;
 mod scheduling;
+mod seccomp;
 mod signals;
 mod title;
 mod trace;
@@ -34,6 +35,7 @@ pub use listxattrat::listxattrat;
 pub use memory::Code;
 pub use mount_setattr::{MountAttr, mount_setattr};
 pub use scheduling::never_preempt;
+pub use seccomp::install_filter;
 pub use signals::{
     Caught, Signals, anybody_left, block_all, default_actions, empty_mask, ignore, kill_everyone,
     pidfd_send_signal, set_mask, signalfd,

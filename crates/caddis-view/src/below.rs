@@ -7,6 +7,7 @@
 use crate::build::cut_loose;
 use crate::credentials::stay_closed;
 use crate::error::{Context, Result};
+use crate::filter::filter_reader;
 use crate::identity::Identity;
 use crate::init::capabilities;
 use crate::layers::{clone_mount, without_changes};
@@ -26,7 +27,7 @@ use rustix::process::{Uid, umask};
 use rustix::thread::{
     CapabilitySet, UnshareFlags, set_keep_capabilities, set_no_new_privs, set_thread_res_uid,
 };
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 /// Both sides of every file system of an environment.
@@ -132,11 +133,14 @@ fn upper(changes: &OwnedFd, overlay: &Overlay) -> Result<Option<OwnedFd>> {
 }
 
 /// Gives up everything that a reader does not need. What is left reads overlayfs' own attributes and everything of
-/// the user's changes; it writes nothing, and what the user cannot read of the host the guard goes on refusing.
+/// the user's changes; it writes to nothing but `outputs`, and what the user cannot read of the host the guard goes on refusing.
+///
+/// Those two capabilities stay for as long as the reader of the output likes. A filter of system calls leaves no call by
+/// which they would do anything but read: no mount, no namespace, no ptrace, no program, no other id.
 ///
 /// `caller` may end this process, which holds nothing that others wait for, as any program of theirs; who does it for
 /// somebody else, being root, is not to be held up by them.
-pub fn only_read(identity: &Identity, caller: u32) -> Result<()> {
+pub fn only_read(identity: &Identity, caller: u32, outputs: &[BorrowedFd<'_>]) -> Result<()> {
     let (user, nobody) = (Uid::from_raw(caller), identity.nobodys_uid());
     let effective = if user.is_root() {
         Uid::from_raw(nobody)
@@ -148,5 +152,6 @@ pub fn only_read(identity: &Identity, caller: u32) -> Result<()> {
         .doing("setresuid", || "the caller")?;
     capabilities(CapabilitySet::SYS_ADMIN | CapabilitySet::DAC_READ_SEARCH)?;
     set_no_new_privs(true).doing("set", || "no_new_privs")?;
-    stay_closed().doing("prctl", || "PR_SET_DUMPABLE")
+    stay_closed().doing("prctl", || "PR_SET_DUMPABLE")?;
+    filter_reader(outputs)
 }

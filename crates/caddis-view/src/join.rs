@@ -10,10 +10,11 @@
 use crate::credentials::stay_closed;
 use crate::ending::wait_for_end;
 use crate::error::{Context, Error, Result, printable, words, write_all};
+use crate::filter::filter_session;
 use crate::identity::Identity;
 use crate::init::capabilities;
 use crate::start::view_stands;
-use caddis_policy::Root;
+use caddis_policy::{Policy, Root};
 use caddis_sys::{
     Signals, close_all_but, default_actions, execve, join_new_session_keyring, set_mask,
 };
@@ -96,12 +97,13 @@ pub(crate) struct Way<'a> {
 pub(crate) fn become_command(
     way: &Way<'_>,
     identity: &Identity,
-    root: &Root,
+    policy: &Policy,
     command: &Command,
 ) -> std::result::Result<std::convert::Infallible, Failure> {
     if command.own_keyring {
         join_new_session_keyring().doing("leave", || "root's session keyring")?;
     }
+    filter_session(&policy.kernel)?;
     // The lock on the instance and the descriptor that counts sessions are the outer process's.
     let own = [way.report, way.process_1, way.outer];
     let kept = own.into_iter().chain(way.go).chain(&command.files);
@@ -125,7 +127,7 @@ pub(crate) fn become_command(
     let kept = [way.report, way.outer].into_iter().chain(&command.files);
     close_all_but(&kept.map(AsFd::as_fd).collect::<Vec<_>>())
         .doing("close", || "the helper's descriptors")?;
-    become_user(identity, root, command.root)?;
+    become_user(identity, &policy.root, command.root)?;
     if command.own_terminal {
         take_terminal()?;
     } else if command.own_keyring {

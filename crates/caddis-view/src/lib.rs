@@ -28,6 +28,7 @@ mod dev;
 mod ending;
 pub mod error;
 pub mod exposed;
+mod filter;
 mod front;
 mod handover;
 pub mod held;

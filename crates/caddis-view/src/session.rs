@@ -7,7 +7,7 @@ use crate::identity::Identity;
 use crate::instance::Instance;
 use crate::join::{Command, Failure, JOINED, Way, become_command, become_monitor};
 use crate::start::{Building, Entrance, read_all};
-use caddis_policy::Root;
+use caddis_policy::Policy;
 use caddis_sys::{Caught, Forked, Namespaces, fork, signalfd};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -44,7 +44,7 @@ pub enum Ended {
 pub fn run(
     entrance: Entrance,
     identity: &Identity,
-    root: &Root,
+    policy: &Policy,
     command: &mut Command,
     on_its_way: impl FnOnce(),
 ) -> Result<Ended> {
@@ -72,7 +72,7 @@ pub fn run(
                 outer: &outer,
                 report: &writer,
             };
-            let Err(Failure { status, error }) = become_command(&way, identity, root, command);
+            let Err(Failure { status, error }) = become_command(&way, identity, policy, command);
             let _ = rustix::io::write(&writer, &[&[status], error.to_bytes().as_slice()].concat());
             std::process::exit(status.into());
         }

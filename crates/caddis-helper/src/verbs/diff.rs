@@ -22,6 +22,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -58,8 +59,9 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, diff: &Diff) -> Result<Answer, E
     let reader = match fork(Namespaces::Same).doing("start", || "the reader of the changes")? {
         Forked::Child => {
             drop((from, errors));
+            let limited = only_read(&identity, caller, &[output.as_fd(), error.as_fd()]);
             let output = BufWriter::with_capacity(1 << 16, File::from(output));
-            let read = only_read(&identity, caller)
+            let read = limited
                 .map_err(Stop::Failed)
                 .and_then(|()| read_all(&identity, &below, &covered, diff, output));
             if let Err(Stop::Failed(failure)) = &read {

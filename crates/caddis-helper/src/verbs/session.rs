@@ -111,7 +111,7 @@ pub(crate) fn run(
             }
             log::session(what, uid, named.as_str(), role, login);
         };
-        match run_session(entrance, &identity, &policy.root, &mut command, note)? {
+        match run_session(entrance, &identity, policy, &mut command, note)? {
             Ended::Command(status) => return Ok(Answer::status(status)),
             Ended::Killed(signal) => {
                 if session.login {

@@ -1,0 +1,44 @@
+//! The process that reads for `caddis diff` is alive for as long as the reader of its output likes,
+//! and can only read.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use caddis_lab::{Host, eventually};
+use caddis_tests::Environments;
+
+/// `CAP_DAC_READ_SEARCH` and `CAP_SYS_ADMIN`.
+const READERS: &str = "0000000000200004";
+
+/// Without the filter, the process had both capabilities over the machine and every system call,
+/// until its pager ended. What the kernel refuses under that very filter is tried in
+/// `crates/caddis-sys/src/seccomp.rs`.
+#[test]
+fn a_reader_that_waits_for_its_pager_has_a_filter() {
+    let host = Host::start().unwrap();
+    let change = "for n in $(seq 40); do seq 30000 > /opt/$n; done";
+    host.inside_root("alice", change).ok();
+    for (user, words) in [
+        ("alice", "caddis diff --patch"),
+        ("root", "caddis diff --user alice --patch"),
+    ] {
+        // Nobody reads.
+        let mut pager = host.spawn(
+            user,
+            &format!("{words} | {{ echo reading; exec sleep infinity; }}"),
+        );
+        pager.until("reading");
+        let state = "for pid in $(pgrep -x caddis-helper); do \
+                     grep -E '^(NoNewPrivs|Seccomp|CapEff):' /proc/$pid/status | cut -f2 | xargs; \
+                     done | sort";
+        // The process that writes for the caller, and the one that reads for it.
+        let expected = format!("0000000000000000 1 0\n{READERS} 1 2\n");
+        eventually("the reader has its filter", || {
+            host.sh("root", state).stdout == expected
+        });
+        host.sh(
+            "root",
+            "pkill -x sleep; while pgrep -x caddis-helper > /dev/null; do :; done",
+        )
+        .ok();
+        pager.wait();
+    }
+}
