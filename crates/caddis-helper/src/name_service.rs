@@ -63,12 +63,15 @@ fn answer(uid: u32) -> Result<Answer> {
         .uid(NOBODY)
         .spawn()
         .map_err(failed)?;
-    let read = read(&mut child, Instant::now() + LONGEST);
-    if read.is_err() {
-        let _ = child.kill();
-    }
+    let text = match read(&mut child, Instant::now() + LONGEST) {
+        Ok(text) => text,
+        Err(error) => {
+            // Not waited for: it may be where no signal reaches it. Whoever adopts it does so.
+            let _ = child.kill();
+            return Err(error);
+        }
+    };
     let status = child.wait().map_err(failed)?;
-    let text = read?;
     Ok(match (status.code(), names_in(&text, uid)) {
         (Some(0), names) if !names.is_empty() => Answer::Names(names),
         (Some(NOT_FOUND), _) => Answer::None,
@@ -98,8 +101,11 @@ fn read(child: &mut Child, end: Instant) -> Result<Vec<u8>> {
                 .map_err(|error| Error::refused("read", "getent", error))?,
         };
         text.extend_from_slice(&part[..length]);
-        if length == 0 || text.len() as u64 > MOST {
+        if length == 0 {
             return Ok(text);
+        }
+        if text.len() as u64 > MOST {
+            return Err(Error::refused("read", "getent", "it says too much"));
         }
     }
 }
