@@ -78,7 +78,8 @@ fn another_account_with_the_number_begins_with_nothing() {
     }
 }
 
-/// On the old code the planted program ran as the second mallory.
+/// The second mallory has the name and the number of the first, so only the hook of `userdel` can
+/// tell that the first one's environments are not hers.
 #[test]
 fn the_same_account_made_again_begins_with_nothing() {
     let host = planted();
@@ -283,7 +284,8 @@ fn seven(host: &Host, command: &str) -> caddis_lab::Output {
     host.sh("root", &format!("{become_seven} {command}"))
 }
 
-/// On the old code the second account of the directory ran what the first had planted.
+/// A directory service can give the number of one account to another. The second account must not
+/// run what the first has planted.
 #[test]
 fn accounts_of_a_directory_service_are_told_apart() {
     let host = with_service();

@@ -271,7 +271,8 @@ fn the_kernel_says_that_the_caller_has_written() {
     session.wait();
 }
 
-/// On the old code, a caller had as many of them as the machine could bear: they counted for root.
+/// The kernel counts a process for its real uid and sets root no limit. A helper that waits for its
+/// reader must therefore wait as its caller.
 #[test]
 fn helpers_that_are_held_up_count_for_their_caller() {
     // A user whom no other test has, since the kernel, and with it what it counts, is shared by all hosts.

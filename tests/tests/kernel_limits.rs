@@ -163,8 +163,8 @@ fn pam_keyinit_does_without_keys() {
 }
 
 /// What the kernel counts for a user namespace as a whole (`struct ucounts`) is not more with many
-/// ids. With 20 of them a root has no more than the one limit; on a kernel before 5.14 it would
-/// have 20 times as many bytes of queues.
+/// ids. With 20 of them container root has no more than the one limit. Before Linux 5.14, the kernel
+/// counted message queues for each uid.
 #[test]
 fn what_is_counted_for_the_namespace_is_not_multiplied() {
     let host = host();

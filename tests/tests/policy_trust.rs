@@ -108,7 +108,8 @@ fn without_a_policy_nothing_starts() {
     host.inside("alice", "true").ok();
 }
 
-/// On the old code alice, with the directory hers to write, moved the policy away and so had one without rules.
+/// A user who can write the policy, or a directory on the way to it, can put another one in its
+/// place.
 #[test]
 fn a_policy_that_others_could_exchange_is_none() {
     for (spoil, object, remedy, mend) in [

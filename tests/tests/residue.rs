@@ -20,7 +20,8 @@ fn left(host: &Host) -> String {
         .stdout
 }
 
-/// On the old code, each environment left a directory and a lock, and root's `mkdir` failed.
+/// A directory that stays for each name a user asks for would use up the inodes of `/run`. On the
+/// old code, `/run/caddis/1000` stayed.
 #[test]
 fn requests_leave_nothing_in_run() {
     let host = host();
