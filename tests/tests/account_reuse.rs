@@ -1,4 +1,4 @@
-//! Environments end with the account they belong to: whoever gets its number later begins with nothing.
+//! Environments end with their account: the next account with its number begins with nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, eventually};
@@ -12,7 +12,8 @@ const PLANT: &str = "#!/bin/sh\nprintf '#!/bin/sh\\necho planted as $(id -un)\\n
                      sleep 4711 & sleep 0.1\n";
 const POLICY: &str = "[session]\nkeep = [\"sleep\"]\n";
 
-/// A host with mallory, who has planted an `ls` in her default environment and left a process there.
+/// A host with mallory, who has planted an `ls` in her default environment and left a process
+/// there.
 fn planted() -> Host {
     let host = Host::start().unwrap();
     host.policy(POLICY);
@@ -51,7 +52,8 @@ fn begins_with_nothing(host: &Host, user: &str) {
     assert_eq!(said.text(), "default");
 }
 
-/// On the old code the planted program ran as eve, whose environment the process of mallory's container root shared.
+/// On the old code the planted program ran as eve, and she shared the environment with the process
+/// of mallory's container root.
 #[test]
 fn another_account_with_the_number_begins_with_nothing() {
     for hook in [true, false] {
@@ -115,7 +117,8 @@ fn many_sessions_at_once_set_aside_once() {
     }
 }
 
-/// A process of the deleted account that is left on the host makes nothing that the next account gets.
+/// A process of a deleted account that still runs on the host makes nothing that the next account
+/// gets.
 #[test]
 fn what_a_deleted_account_has_left_on_the_host_plants_nothing() {
     let host = planted();
@@ -252,8 +255,8 @@ fn orphans_are_listed_and_removed() {
     assert_eq!(host.sh("alice", "caddis list --names").ok().text(), "two");
 }
 
-/// A directory service: `getent`, through which Caddis asks, knows the lines of a further file, hangs where there is
-/// `/srv/hang`, and notes who asks.
+/// A directory service. `getent`, which Caddis asks, also searches a further file, hangs while
+/// `/srv/hang` exists, and notes who asks.
 const SERVICE: &str = "#!/bin/sh
 id -u >> /srv/asked
 [ ! -e /srv/hang ] || [ $(id -u) != 65534 ] || exec sleep 4713
@@ -359,7 +362,7 @@ fn a_directory_service_that_is_away_takes_nothing_from_anybody() {
     assert!(list.stdout.contains("no-account"), "{list}");
     host.sh("root", "caddis admin remove --orphans --yes").ok();
     assert_eq!(host.count("^sleep 4711$"), 1);
-    // An answer does not hold for ever: who has the number now could see to it that there is none.
+    // An answer expires: a user who has been given the number since could prevent another one.
     age("2 days ago");
     seven(&host, session)
         .exits(125)

@@ -19,8 +19,8 @@ fn free(host: &Host) -> u64 {
     count.ok().text().parse().unwrap()
 }
 
-/// The kernel gives reserved blocks to processes with `CAP_SYS_RESOURCE` and to those of uid 0. On the
-/// old code, `new copy --from default` succeeded on the filled disk.
+/// The kernel gives reserved blocks to processes with `CAP_SYS_RESOURCE` and to those of uid 0. On
+/// the old code, `new copy --from default` succeeded on the filled disk.
 #[test]
 fn root_keeps_its_blocks() {
     let host = Host::builder()

@@ -1,5 +1,5 @@
-//! What is left in `/run` and beside the environments when nothing runs: nothing, however often a user asks for
-//! something, and whatever is killed.
+//! When nothing runs, nothing is left in `/run` or beside the environments, however many requests a
+//! user makes, and whatever is killed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, eventually};
@@ -92,7 +92,7 @@ fn a_try_leaves_nothing_once_it_is_decided() {
     }
 }
 
-/// Whoever is killed while it removes the directory is in nobody's way.
+/// A process that is killed while it removes the directory does not block the next request.
 #[test]
 fn a_killed_removal_is_finished_by_the_next_request() {
     let host = host();
