@@ -33,8 +33,8 @@ struct Work {
     errors: Vec<std::io::Error>,
 }
 
-/// Merges all that are `due`, then removes what no environment needs any more. The users take turns,
-/// and one whose environments are held up occupies one worker.
+/// Merges all that are `due`, then removes what no environment needs any more. The users take
+/// turns, and one whose environments are held up occupies one worker.
 pub(crate) fn all(policy: &Policy, due: &[(u32, EnvName, u64)]) -> Result<()> {
     let since = Instant::now();
     let mut due = due.to_vec();

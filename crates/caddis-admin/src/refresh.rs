@@ -98,9 +98,9 @@ enum Refreshed {
     PackagesDue(u64),
 }
 
-/// Refreshes every running instance. The users take turns, and one who keeps instances busy occupies
-/// no more than [`MOST_OF_ONE`] workers, which others replace: nobody else waits for more than a
-/// moment. An instance that is still being refreshed since the last time is left alone.
+/// Refreshes every running instance. The users take turns, and one who keeps instances busy
+/// occupies no more than [`MOST_OF_ONE`] workers, which others replace: nobody else waits for more
+/// than a moment. An instance that is still being refreshed since the last time is left alone.
 pub(crate) fn all(policy: &Policy, longest: Duration) -> Result<Done> {
     let state = &policy.storage.state;
     // Before anybody looks at the base, so that it cannot be a later one than what they see.

@@ -181,7 +181,8 @@ impl Runtime {
         Ok(())
     }
 
-    /// Whether an instance lives or is ending, or the process that must keep or discard a try lives.
+    /// Whether an instance lives or is ending, or the process that must keep or discard a try
+    /// lives.
     fn is_needed(&self) -> Result<bool> {
         let lives = match self.record()? {
             Some(record) => record.process_1()?.is_some(),
