@@ -1,5 +1,5 @@
 //! Limits that the kernel counts for each uid are not multiplied by the 65,536 ids of an
-//! environment, and no process inside hears of those of the whole machine.
+//! environment, and no process inside receives events of those of the whole machine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::Host;

@@ -78,7 +78,7 @@ fn ended_instances_are_swept_by_the_next_request_of_their_user() {
     assert_eq!(left(&host), "");
 }
 
-/// A try that waits for a word needs its note, and nothing once there was one.
+/// A try needs its note until it is kept or discarded, and nothing after that.
 #[test]
 fn a_try_leaves_nothing_once_it_is_decided() {
     let host = host();

@@ -126,7 +126,7 @@ impl Answer {
 }
 
 impl Stream {
-    /// Copies it all. `false`: nobody reads it any more, so there is nobody to tell that either.
+    /// Copies it all. `false`: nobody reads it any more, so no error is reported either.
     fn copy(self, teller: &Teller) -> Result<bool, Error> {
         let mut left = self.most;
         let mut buffer = vec![0; 1 << 16];

@@ -4,7 +4,7 @@
 //! [`arguments`] (what is asked), `caller` (who asks, and for whom), then a file per verb in
 //! `verbs`, and `answer`: a verb returns what there is to say, and `tell` below says it, once this
 //! process has become its caller. It is root from its start; the comments in `caddis_view` say
-//! where each process that goes on gives that up.
+//! where each process that goes on drops root.
 
 #![forbid(unsafe_code)]
 // Only `output` writes to the caller's descriptors, and it requires proof that this process is the

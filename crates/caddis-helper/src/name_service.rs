@@ -17,7 +17,7 @@ const GETENT: [&str; 2] = ["/usr/bin/getent", "/bin/getent"];
 /// As whom it runs: nobody, whom no caller can kill, stop or look into.
 const NOBODY: u32 = 65534;
 
-/// After this nobody waits any more: a directory server may be away.
+/// The longest wait for an answer: a directory server may be away.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// More than any answer.
