@@ -5,7 +5,7 @@
 use caddis_policy::accounts::{Table, groups, skipped, users};
 use libfuzzer_sys::fuzz_target;
 
-/// Well-formed, and told from all others by an id that no line of a fuzzer's has by accident.
+/// Well-formed, with an id that no line of a fuzzer's has by accident.
 const OURS: &[u8] = b"alice:x:4000000007:4000000007:\xe9:/home/alice:/bin/sh";
 const ID: u32 = 4_000_000_007;
 

@@ -1,7 +1,8 @@
-# Calls of the kernel that give memory which is counted for each uid, and the socket that hears of all processes:
+# Calls of the kernel that give memory which is counted for each uid, and the socket that hears of
+# all processes:
 #     kernel_limits.py here|nested [IDS]
-# Each is tried through every table of system calls that the machine has. With IDS, a root tries to multiply limits by
-# as many ids.
+# Each is tried through every table of system calls that the machine has. With IDS, container root
+# tries to multiply limits by as many ids.
 import mmap
 import socket
 
@@ -45,7 +46,8 @@ def x32(name, *arguments):
     return native(name, *arguments, mark=X32)
 
 
-# Takes the address of seven words, number and arguments, and enters the kernel as programs of 32 bits do.
+# Takes the address of seven words, number and arguments, and enters the kernel as 32-bit programs
+# do.
 ENTER = bytes.fromhex("5355 4889f8 8b5808 8b4810 8b5018 8b7020 8b7828 8b6830 8b00 cd80 5d5bc3".replace(" ", ""))
 MAP_32BIT = 0x40
 

@@ -1,4 +1,4 @@
-//! Environments end with the account they belong to: whoever gets its number later begins with nothing.
+//! Environments end with their account: the next account with its number begins with nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, eventually};
@@ -12,7 +12,8 @@ const PLANT: &str = "#!/bin/sh\nprintf '#!/bin/sh\\necho planted as $(id -un)\\n
                      sleep 4711 & until grep -qx sleep /proc/$!/comm; do :; done\n";
 const POLICY: &str = "[session]\nkeep = [\"sleep\"]\n";
 
-/// A host with mallory, who has planted an `ls` in her default environment and left a process there.
+/// A host with mallory, who has planted an `ls` in her default environment and left a process
+/// there.
 fn planted() -> Host {
     let host = Host::start().unwrap();
     host.policy(POLICY);
@@ -51,7 +52,8 @@ fn begins_with_nothing(host: &Host, user: &str) {
     assert_eq!(said.text(), "default");
 }
 
-/// On the old code the planted program ran as eve, whose environment the process of mallory's container root shared.
+/// On the old code the planted program ran as eve, and she shared the environment with the process
+/// of mallory's container root.
 #[test]
 fn another_account_with_the_number_begins_with_nothing() {
     for hook in [true, false] {
@@ -78,7 +80,8 @@ fn another_account_with_the_number_begins_with_nothing() {
     }
 }
 
-/// On the old code the planted program ran as the second mallory.
+/// The second mallory has the name and the number of the first, so only the hook of `userdel` can
+/// tell that the first one's environments are not hers.
 #[test]
 fn the_same_account_made_again_begins_with_nothing() {
     let host = planted();
@@ -114,7 +117,8 @@ fn many_sessions_at_once_set_aside_once() {
     }
 }
 
-/// A process of the deleted account that is left on the host makes nothing that the next account gets.
+/// A process of a deleted account that still runs on the host makes nothing that the next account
+/// gets.
 #[test]
 fn what_a_deleted_account_has_left_on_the_host_plants_nothing() {
     let host = planted();
@@ -280,7 +284,8 @@ fn seven(host: &Host, command: &str) -> caddis_lab::Output {
     host.sh("root", &format!("python3 -c \"{become_seven}\" {command}"))
 }
 
-/// On the old code the second account of the directory ran what the first had planted.
+/// A directory service can give the number of one account to another. The second account must not
+/// run what the first has planted.
 #[test]
 fn accounts_of_a_directory_service_are_told_apart() {
     let host = with_service();
@@ -290,7 +295,10 @@ fn accounts_of_a_directory_service_are_told_apart() {
     assert_eq!(host.read_text(note), "service DOMAIN\\first\n");
     assert_eq!(seven(&host, "caddis run ls").ok().text(), "planted as 7000");
     // It is asked once, not for each process that joins: the note has the time of the last answer.
-    let answered = || host.look(note).map(|stat| (stat.st_mtime, stat.st_mtime_nsec));
+    let answered = || {
+        host.look(note)
+            .map(|stat| (stat.st_mtime, stat.st_mtime_nsec))
+    };
     let asked = answered();
     for _ in 0..3 {
         seven(&host, "caddis run true").ok();
@@ -348,14 +356,17 @@ fn a_directory_service_that_is_away_takes_nothing_from_anybody() {
         assert_eq!(seven(&host, session).ok().text(), "planted as 7000");
         host.sh("root", "caddis admin refresh").ok();
     }
-    host.sh("root", &format!("rm {DIRECTORY}; chmod 755 /usr/bin/getent"))
-        .ok();
+    host.sh(
+        "root",
+        &format!("rm {DIRECTORY}; chmod 755 /usr/bin/getent"),
+    )
+    .ok();
     // Only listed, and removed only by name.
     let list = host.sh("root", "caddis admin list --orphans").ok();
     assert!(list.stdout.contains("no-account"), "{list}");
     host.sh("root", "caddis admin remove --orphans --yes").ok();
     assert_eq!(host.count("^sleep 4711$"), 1);
-    // An answer does not hold for ever: who has the number now could see to it that there is none.
+    // An answer expires: a user who has been given the number since could prevent another one.
     age("2 days ago");
     seven(&host, session)
         .exits(125)

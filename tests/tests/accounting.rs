@@ -171,8 +171,8 @@ fn the_limit_of_processes_holds_for_all_ids_of_an_environment_together() {
     drop(running);
 }
 
-/// Container root takes many ids, in several environments, in nested user namespaces too. Without
-/// the limit of the policy it had 400 processes with each id, which is as many as the attack tries.
+/// Container root takes many ids, in several environments, in nested user namespaces too. The
+/// attack tries 400 processes with each id.
 #[test]
 fn the_policys_limit_of_processes_holds_for_all_ids_of_all_environments_of_a_user() {
     let host = host(31_011);

@@ -1,5 +1,5 @@
-//! Whatever the helper says, it says as its caller: where its standard output and standard error lead is the caller's
-//! choice.
+//! The helper writes as its caller: the caller chooses where its standard output and standard error
+//! lead.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_helper::arguments::VERBS;
@@ -21,8 +21,8 @@ const fn row(words: &'static [&'static str]) -> Row {
     Row { words, by_root }
 }
 
-/// At least one for each verb, and for each option of each. The first one of a verb is one that a broken policy, or a
-/// user who is refused, makes fail.
+/// At least one for each verb, and for each option of each. The first one of a verb fails under a
+/// broken policy, and for a user who is refused.
 const ROWS: &[Row] = &[
     row(&["session", "--dry-run"]),
     row(&["session", "--home", "/nonexistent", "--", "true"]),
@@ -121,7 +121,8 @@ fn every_verb_and_option_has_a_row() {
     }
 }
 
-/// A host on which alice's environments give the helper something to say for each row, and a session of hers.
+/// A host on which the helper has a message about alice's environments for each row, and a session
+/// of hers.
 fn host() -> (Host, HostChild) {
     let host = Host::start().unwrap();
     host.write(DEAF, include_str!("../attacks/deaf.py"), 0o755);
@@ -144,7 +145,7 @@ fn host() -> (Host, HostChild) {
     (host, session)
 }
 
-/// What a row that gives up changes has used up.
+/// Makes the changes again that a row has reverted.
 fn again(host: &Host, row: &Row) {
     if row.words.first() == Some(&"revert") {
         prepare(host);
@@ -212,7 +213,8 @@ fn is_the_callers(host: &Host, row: &Row) {
     );
 }
 
-/// On the old code, the helper wrote most answers and all errors as root: alice could not kill one that was held up.
+/// On the old code, the helper wrote most answers and all errors as root: alice could not kill one
+/// that was held up.
 #[test]
 fn a_caller_who_does_not_read_can_end_the_helper() {
     let (host, session) = host();
@@ -237,7 +239,8 @@ fn a_caller_who_does_not_read_can_end_the_helper() {
     session.wait();
 }
 
-/// On the old code, a socket that asks the kernel who writes (SO_PASSCRED) saw root for all but two of the answers.
+/// On the old code, a socket that asks the kernel who writes (SO_PASSCRED) saw root for all but two
+/// of the answers.
 #[test]
 fn the_kernel_says_that_the_caller_has_written() {
     let (host, session) = host();
@@ -271,10 +274,11 @@ fn the_kernel_says_that_the_caller_has_written() {
     session.wait();
 }
 
-/// On the old code, a caller had as many of them as the machine could bear: they counted for root.
+/// The kernel counts a process for its real uid and sets root no limit. A helper that waits for its
+/// reader must therefore wait as its caller.
 #[test]
 fn helpers_that_are_held_up_count_for_their_caller() {
-    // A user whom no other test has, since the kernel, and with it what it counts, is shared by all hosts.
+    // A user that no other test has: the kernel's counts are shared by all hosts.
     let host = Host::start().unwrap();
     host.write(DEAF, include_str!("../attacks/deaf.py"), 0o755);
     host.sh("root", "useradd -m -u 31031 dave").ok();

@@ -7,8 +7,8 @@ use caddis_tests::Environments;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-/// Where alice's environments are, on a disk of their own, which can be frozen: whoever writes
-/// there then waits.
+/// Where alice's environments are, on a disk of their own, which can be frozen so that writers
+/// wait.
 const ALICES: &str = "/var/lib/caddis/env/1000";
 
 /// So many of alice's run: on the old code there were four workers, and one more after each of
@@ -55,9 +55,9 @@ fn looking(host: &Host, user: &str) -> HostChild {
     session
 }
 
-/// Users take turns, and one user holds up a few workers at most. On the old code, whose workers
-/// went from user to user in the order of their numbers, forty busy instances of alice's took them
-/// all: bob's and carol's were not refreshed at all.
+/// Users take turns, and one user occupies a few workers at most. On the old code, workers took the
+/// users in the order of their numbers. Forty busy instances of alice's occupied all of them, and
+/// bob's and carol's were not refreshed at all.
 #[test]
 fn a_user_with_many_busy_instances_only_delays_their_own() {
     let host = Host::builder()

@@ -206,14 +206,15 @@ fn nothing_that_a_terminal_would_obey() {
     assert!(piped.contains("+a\u{1b}]0;owned\u{7}b\n"), "{piped}");
 }
 
-/// What reads has two capabilities, the caller's ids, and nobody gets at it; what writes has nothing but the ids. With
-/// that, which the caller can end, both are gone.
+/// The reader has two capabilities and the caller's ids, and nobody can trace it; the writer has
+/// the ids only. The caller can end the writer, and both end with it.
 #[test]
 fn little_is_left_of_root() {
     let host = Host::start().unwrap();
     host.inside_root("alice", "mkdir /opt/many; cd /opt/many; touch {1..5000}")
         .ok();
-    // More than a FIFO holds, so that both wait for its reader; the last thing that each gives up is known.
+    // More than a FIFO holds, so that both wait for its reader. `NoNewPrivs` is the last right that
+    // each drops.
     let script = "mkfifo /tmp/f; exec 7<>/tmp/f; /usr/local/libexec/caddis/caddis-helper diff >&7 & \
          until child=$(pgrep -P $!) && grep -q 'NoNewPrivs.*1' /proc/$child/status; do :; done; \
          until grep -q 'NoNewPrivs.*1' /proc/$!/status; do :; done; \

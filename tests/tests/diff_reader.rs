@@ -8,9 +8,8 @@ use caddis_tests::Environments;
 /// `CAP_DAC_READ_SEARCH` and `CAP_SYS_ADMIN`.
 const READERS: &str = "0000000000200004";
 
-/// Without the filter, the process had both capabilities over the machine and every system call,
-/// until its pager ended. What the kernel refuses under that very filter is tried in
-/// `crates/caddis-sys/src/seccomp.rs`.
+/// The process keeps both capabilities over the machine until its pager ends, so a filter restricts
+/// its system calls. `crates/caddis-sys/src/seccomp.rs` tries what the kernel refuses under it.
 #[test]
 fn a_reader_that_waits_for_its_pager_has_a_filter() {
     let host = Host::start().unwrap();
@@ -37,7 +36,9 @@ fn a_reader_that_waits_for_its_pager_has_a_filter() {
         if user == "alice" {
             // The process that writes is its caller, and no more.
             eventually("the writer has no rights", || {
-                host.sh("root", state).stdout.contains("0000000000000000 1 0\n")
+                host.sh("root", state)
+                    .stdout
+                    .contains("0000000000000000 1 0\n")
             });
         }
         host.sh(

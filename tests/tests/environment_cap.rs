@@ -11,7 +11,8 @@ fn count(host: &Host) -> usize {
     list.stdout.lines().count()
 }
 
-/// On the old code the loop went on for as long as there were inodes in `/run` and on the disk, root's among them.
+/// Each environment takes inodes on the disk and in `/run`; without a cap, a loop could take all of
+/// them.
 #[test]
 fn each_way_to_make_one_stops_at_the_cap() {
     let host = Host::start().unwrap();

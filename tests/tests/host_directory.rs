@@ -1,6 +1,7 @@
-//! What container root reaches with a directory of the host that its user has handed in. It has none of the user's groups
-//! and another id, so it gets what a mode gives to everybody, also where that mode denies the user. The guard, which is
-//! between it and the base, would refuse that.
+//! What container root reaches with a directory of the host that its user has handed in. It has
+//! another id than the user and none of the user's groups, so it gets what a mode gives to
+//! everybody, also where that mode denies the user. The guard, between it and the base, would
+//! refuse that.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::Host;
@@ -69,7 +70,7 @@ fn a_directory_of_the_hosts_gives_container_root_what_everybody_has() {
         .stdin(LOOK)
         .run();
     assert_eq!(nobody.ok().stdout, BY_EVERYBODY);
-    // By way of the view, neither the user nor container root reads what the user may not.
+    // Through the view, neither the user nor container root reads what the user may not.
     for role in ["run", "root"] {
         let inside = host.caddis("alice", &[role, "bash", "-c", look]).run().ok();
         let read = |name: &str| {

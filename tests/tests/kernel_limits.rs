@@ -1,5 +1,5 @@
 //! Limits that the kernel counts for each uid are not multiplied by the 65,536 ids of an
-//! environment, and no process inside hears of those of the whole machine.
+//! environment, and no process inside receives events of those of the whole machine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::Host;
@@ -72,8 +72,8 @@ fn host() -> Host {
 
 /// Without the filter, container root obtained 27,820 KiB of ring buffers with 20 ids, 320 KiB of
 /// keys (an id may have 20,000 bytes), and 20 keyrings that stay when no process has the id any
-/// more; and it joined the group of those who hear of the machine's processes. It obtained all of
-/// it by `int $0x80`, too.
+/// more; and it joined the group that receives the events of the machine's processes. It obtained
+/// all of it through `int $0x80`, too.
 #[test]
 fn a_root_with_many_ids_obtains_nothing_of_what_is_counted_for_each() {
     let host = host();
@@ -163,8 +163,8 @@ fn pam_keyinit_does_without_keys() {
 }
 
 /// What the kernel counts for a user namespace as a whole (`struct ucounts`) is not more with many
-/// ids. With 20 of them a root has no more than the one limit; on a kernel before 5.14 it would
-/// have 20 times as many bytes of queues.
+/// ids. With 20 of them container root has no more than the one limit. Before Linux 5.14, the
+/// kernel counted message queues for each uid.
 #[test]
 fn what_is_counted_for_the_namespace_is_not_multiplied() {
     let host = host();

@@ -1,5 +1,6 @@
-//! File systems that other users' programs answer for, mounted where all can see them: they cost nobody else anything,
-//! and nothing waits for them. `tests/attacks/silent.py` mounts those that never answer.
+//! File systems that other users' programs answer for, mounted where all can see them: they delay
+//! nobody else, and nothing waits for them. `tests/attacks/silent.py` mounts those that never
+//! answer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{FileSystem, Host, HostChild, Output};
@@ -85,8 +86,8 @@ fn everything_works(host: &Host) {
     ends(host, "root", &["admin", "stop", "--all"]);
 }
 
-/// On the old code every start and every `diff` failed with "File name too long", the front layer's path being longer than
-/// that of the mount, or waited for bob's program before it came to that.
+/// On the old code every start and every `diff` failed with "File name too long", the front layer's
+/// path being longer than that of the mount, or waited for bob's program before it came to that.
 #[test]
 fn a_path_as_long_as_the_kernel_takes_keeps_nobody_out() {
     let host = host();
@@ -107,8 +108,8 @@ print(path)";
     assert_eq!(plan(&host), before);
 }
 
-/// On the old code ten deep mounts made a start take sixty times as long: the front layer had each of their directories, and
-/// each was looked up by its whole path.
+/// On the old code ten deep mounts made a start take sixty times as long: the front layer had each
+/// of their directories, and each was looked up by its whole path.
 #[test]
 fn mounts_of_others_cost_a_start_no_system_call() {
     let host = host();
@@ -128,7 +129,8 @@ fn mounts_of_others_cost_a_start_no_system_call() {
     assert_eq!(calls(&host), few);
 }
 
-/// On the old code the start waited in the kernel for bob's program, as root, for as long as bob liked.
+/// On the old code the start waited in the kernel for bob's program, as root, for as long as bob
+/// liked.
 #[test]
 fn a_server_of_somebody_elses_that_never_answers_holds_nobody_up() {
     let host = host();
@@ -147,7 +149,8 @@ fn a_server_of_somebody_elses_that_never_answers_holds_nobody_up() {
     assert_eq!(seen.text(), "deep");
 }
 
-/// A mount of root's below one of bob's takes no part either, also where the policy names a path there.
+/// A mount of root's below one of bob's is left out as well, also where the policy names a path
+/// there.
 #[test]
 fn what_is_mounted_below_a_silent_server_is_passed_over() {
     let host = prepared(

@@ -44,9 +44,8 @@ const PASSWD: &[(&[u8], &str)] = &[
     (b"\xff\xfe\xfd", "it has too few fields"),
 ];
 
-/// Whoever has damaged these files, the users whose own lines are in order are served. On the old
-/// code the first byte that is no UTF-8 failed every start, and root learned nothing of the lines
-/// that were passed over.
+/// Damaged lines fail no user whose own lines are in order. On the old code the first byte that is
+/// not UTF-8 failed every start, and root did not learn which lines were skipped.
 #[test]
 fn malformed_lines_are_skipped_and_named_to_root() {
     let host = Host::start().unwrap();
@@ -113,7 +112,7 @@ fn malformed_lines_are_skipped_and_named_to_root() {
     );
     let quiet = host.sh("root", "caddis admin refresh --quiet").ok();
     assert_eq!(quiet.stderr, "");
-    // Root is told, who can mend it; others cannot.
+    // Root can repair the lines, and is warned; others are not.
     let doctor = host.sh("root", "caddis doctor").ok();
     assert!(doctor.stdout.contains("/etc/passwd: line "), "{doctor:?}");
     let doctor = host.sh("bob", "caddis doctor").ok();
@@ -156,8 +155,7 @@ fn nobody_passes_for_another_name() {
     assert_eq!(said.text(), "1201");
 }
 
-/// A line that is no user's gives nobody its name. On the old code bob, who is denied, came in as
-/// "#was".
+/// A comment gives no user its name. On the old code bob, who is denied, came in as "#was".
 #[test]
 fn a_comment_in_the_user_database_is_no_way_around_the_policy() {
     let host = Host::start().unwrap();

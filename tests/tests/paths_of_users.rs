@@ -1,5 +1,5 @@
-//! Directories of users' that root looks at, and closed ones: nothing of what is in a closed directory comes to light by
-//! way of them, not even a name.
+//! Directories of ordinary users that root looks at, and closed ones: nothing in a closed directory
+//! is disclosed through them, not even a name.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::Host;
@@ -18,8 +18,8 @@ fn named(host: &Host) -> String {
         .stdout
 }
 
-/// On the old code the first refresh already wrote `/var/scratch/bob/d0/inner/payroll` into the veil: the scan had checked a
-/// directory of bob's and listed what the link in its place led to.
+/// On the old code the first refresh already wrote `/var/scratch/bob/d0/inner/payroll` into the
+/// veil: the scan had checked a directory of bob's and listed what the link in its place led to.
 #[test]
 fn a_directory_that_becomes_a_link_during_a_refresh_leads_nowhere() {
     let host = Host::start().unwrap();
@@ -31,7 +31,8 @@ fn a_directory_that_becomes_a_link_during_a_refresh_leads_nowhere() {
         )],
     );
     host.sh("root", CLOSED).ok();
-    // One of bob's own, one where everybody may make something, and one of bob's in that of the web server.
+    // One of bob's own, one where all users can make files, and one of bob's in that of the web
+    // server.
     let prepare = "install -d -o bob /var/scratch/bob; install -d -m 1733 /var/lib/anybody; install -d /var/www; install -d -m 755 -g bob /var/www/bob; chmod 775 /var/www/bob";
     host.sh("root", prepare).ok();
     host.sh("bob", "mkdir /var/lib/anybody/bob").ok();
@@ -64,7 +65,8 @@ fn a_directory_that_becomes_a_link_during_a_refresh_leads_nowhere() {
     assert_eq!(leaks, [""; 0]);
 }
 
-/// The same without a race, by links that have been there all along, and by the watcher's looks at single names.
+/// The same without a race: through links that exist from the beginning, and when the watcher looks
+/// at single names.
 #[test]
 fn links_of_users_are_not_followed_wherever_they_are() {
     let host = Host::start().unwrap();
@@ -92,7 +94,8 @@ fn links_of_users_are_not_followed_wherever_they_are() {
     );
 }
 
-/// On the old code about one in five of the moments showed mode, owner and group of `/srv/closed/inside`.
+/// On the old code about one in five of the moments showed mode, owner and group of
+/// `/srv/closed/inside`.
 #[test]
 fn a_home_above_which_a_link_appears_shows_nothing_of_a_closed_directory() {
     let host = Host::start().unwrap();
@@ -152,8 +155,8 @@ fn answers(host: &Host, attacker: Attacker, paths: &[&str]) -> Vec<String> {
     output.stdout.lines().map(str::to_owned).collect()
 }
 
-/// On the old code container root was told "No such file or directory" of the veiled name and "Permission denied" of the
-/// others, so that a guess at a name could be checked.
+/// On the old code container root got "No such file or directory" for the veiled name and
+/// "Permission denied" for the others, so that a guess at a name could be checked.
 #[test]
 fn in_a_closed_directory_all_names_are_refused_alike() {
     let host = Host::start().unwrap();
@@ -189,7 +192,7 @@ fn in_a_closed_directory_all_names_are_refused_alike() {
             "{attacker:?}"
         );
     }
-    // Who is in the group sees them, and of the veiled ones the names only.
+    // A member of the group sees them, and of the veiled ones the names only.
     let bob = answers(
         &host,
         Attacker::User("bob"),

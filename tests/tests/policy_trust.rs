@@ -1,4 +1,5 @@
-//! A policy that is missing, or that others than root could exchange, starts nothing; what ends environments works on.
+//! A policy that is missing, or that others than root could exchange, starts nothing; the commands
+//! that end environments still work.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::Host;
@@ -82,8 +83,8 @@ fn root_looks_after_it(host: &Host) {
     host.sh("root", "caddis admin stop --all").ok();
 }
 
-/// On the old code bob, who was refused, got an environment by the move; neither `policy check` nor `doctor` saw anything
-/// in a directory that everybody could write.
+/// On the old code bob, who was refused, got an environment by the move; neither `policy check` nor
+/// `doctor` saw anything in a directory that everybody could write.
 #[test]
 fn without_a_policy_nothing_starts() {
     let host = host();
@@ -108,7 +109,8 @@ fn without_a_policy_nothing_starts() {
     host.inside("alice", "true").ok();
 }
 
-/// On the old code alice, with the directory hers to write, moved the policy away and so had one without rules.
+/// A user who can write the policy, or a directory on the way to it, can put another one in its
+/// place.
 #[test]
 fn a_policy_that_others_could_exchange_is_none() {
     for (spoil, object, remedy, mend) in [

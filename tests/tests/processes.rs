@@ -78,7 +78,8 @@ fn shared_memory_semaphores_and_queues_are_an_environments_own() {
 #[test]
 fn keys_of_others_stay_closed_and_roots_own_do_not_come_along() {
     let host = Host::start().unwrap();
-    // By default there are no keys inside. This is about those of others, where there are.
+    // By default there are no keys inside. With this policy there are, and others' stay out of
+    // reach.
     host.write("/etc/caddis/policy.toml", "[kernel]\nkeys = true\n", 0o644);
     let mut keepers = Vec::new();
     let mut numbers = Vec::new();

@@ -1,5 +1,5 @@
-//! What is left in `/run` and beside the environments when nothing runs: nothing, however often a user asks for
-//! something, and whatever is killed.
+//! When nothing runs, nothing is left in `/run` or beside the environments, however many requests a
+//! user makes, and whatever is killed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, eventually};
@@ -14,13 +14,17 @@ fn host() -> Host {
     host
 }
 
-/// What lies in `/run/caddis`.
+/// What lies in `/run/caddis`, but for the one file that says where environments lie.
 fn left(host: &Host) -> String {
-    host.sh("root", "find /run/caddis -mindepth 1 | sort")
-        .stdout
+    host.sh(
+        "root",
+        "find /run/caddis -mindepth 1 ! -path /run/caddis/.state | sort",
+    )
+    .stdout
 }
 
-/// On the old code, each environment left a directory and a lock, and root's `mkdir` failed.
+/// A directory that stays for each name a user asks for would use up the inodes of `/run`. On the
+/// old code, `/run/caddis/1000` stayed.
 #[test]
 fn requests_leave_nothing_in_run() {
     let host = host();
@@ -50,7 +54,8 @@ fn ended_instances_are_swept_by_the_next_request_of_their_user() {
     });
     // Each request that starts or manages something does it.
     let kept = "/run/caddis/1000\n/run/caddis/1000/default\n/run/caddis/1000/default/init\n\
-                /run/caddis/1000/default/lock\n/run/caddis/1000/default/sessions\n";
+                /run/caddis/1000/default/lock\n/run/caddis/1000/default/of\n\
+                /run/caddis/1000/default/sessions\n";
     for request in [
         "stop e1",
         "new again",
@@ -77,7 +82,7 @@ fn ended_instances_are_swept_by_the_next_request_of_their_user() {
     assert_eq!(left(&host), "");
 }
 
-/// A try that waits for a word needs its note, and nothing once there was one.
+/// A try needs its note until it is kept or discarded, and nothing after that.
 #[test]
 fn a_try_leaves_nothing_once_it_is_decided() {
     let host = host();
@@ -91,7 +96,7 @@ fn a_try_leaves_nothing_once_it_is_decided() {
     }
 }
 
-/// Whoever is killed while it removes the directory is in nobody's way.
+/// A process that is killed while it removes the directory does not block the next request.
 #[test]
 fn a_killed_removal_is_finished_by_the_next_request() {
     let host = host();

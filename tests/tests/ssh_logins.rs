@@ -188,7 +188,8 @@ fn with_a_broken_policy_administrators_get_in_and_others_are_told() {
             .policy("[login]\nbypass_groups = [\"proj\"]\nno_such_key = 1\n");
         let said = ssh.run("echo \"[$CADDIS_ENV]\"").ok();
         assert_eq!(said.text(), "[]");
-        // Without one, or with one that others could exchange, nobody is let through who was not, and nobody is locked out.
+        // Without a policy, or with one that others could exchange, nobody is let through who was
+        // not before, and nobody is locked out.
         for spoil in [
             "rm /etc/caddis/policy.toml",
             "install -m 644 /dev/null /etc/caddis/policy.toml; chmod 777 /etc/caddis",

@@ -66,8 +66,8 @@ fn a_lock_that_is_held_keeps_nobody_from_ending_an_environment() {
     drop(holders);
 }
 
-/// Two environments of alice's hang in the kernel, where no signal reaches them. Root waited for
-/// two minutes for each, and bob's environment ran on meanwhile; what hung was not named.
+/// Two environments of alice's hang in the kernel, where no signal reaches them. The command names
+/// the processes that hang, and the other environments end.
 #[test]
 fn what_cannot_be_ended_is_named_and_the_others_end() {
     let host = Host::builder()
@@ -120,8 +120,7 @@ fn what_cannot_be_ended_is_named_and_the_others_end() {
 }
 
 /// Twelve environments in frozen cgroups of version 2, where SIGKILL has an effect and SIGTERM has
-/// none: `admin stop
-/// --all` took more than three minutes, and bob's environment went on for as long.
+/// none. On the old code, `caddis admin stop --all` took 28 seconds for two of them.
 #[test]
 fn frozen_cgroups_keep_no_environment_alive() {
     let host = Host::builder().systemd().start().unwrap();
@@ -167,7 +166,7 @@ fn a_user_ends_all_environments_at_once() {
     bobs.wait();
 }
 
-/// So does `caddis remove --force`, which waited for one after the other.
+/// `caddis remove --force` ends the environments together before it removes them.
 #[test]
 fn a_user_removes_environments_at_once() {
     let host = Host::start().unwrap();

@@ -104,8 +104,8 @@ fn stop(host: &Host, words: &[&str]) -> Output {
     host.run("root", &[&["caddis", "admin", "stop"], words].concat())
 }
 
-/// 200 processes under a limit of 30: `caddis admin ps` showed none of them, and `caddis admin
-/// stop` left all alive.
+/// The limit of 30 processes counts for each id alone, so the user has more than 200. They are in
+/// no environment: a list of what runs in environments does not show them.
 #[test]
 fn every_process_with_an_id_of_the_range_is_listed_and_ended() {
     let host = host(&[DAVE, ERIN]);

@@ -103,7 +103,8 @@ pub(crate) fn list(policy: &Policy) -> Result<u8> {
     Ok(0)
 }
 
-/// Removes them by their directories, as `orphans` lists them. What is not listed (any more) is left alone.
+/// Removes orphans by their directories, as `orphans` lists them. Directories that are no longer
+/// listed are left alone.
 pub(crate) fn remove_these(policy: &Policy, directories: &[&str]) -> Result<u8> {
     let state = &policy.storage.state;
     let mut status = 0;

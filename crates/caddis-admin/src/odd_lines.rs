@@ -1,4 +1,4 @@
-//! Malformed lines of the user database, which everybody passes over: root is the one to know.
+//! Warnings to root of malformed lines of the user database, which all programs skip.
 
 use crate::say;
 use caddis_helper::output::fields;

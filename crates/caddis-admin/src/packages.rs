@@ -28,13 +28,13 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// What the workers share.
 struct Work {
     queue: Queue<(EnvName, u64)>,
-    /// Whose environments are being worked at, one of each user.
+    /// The users for whom a worker is busy, with one environment of each.
     running: BTreeSet<u32>,
     errors: Vec<std::io::Error>,
 }
 
-/// All those that are `due`; then removes what no environment needs any more. The users take turns,
-/// and one whose environments are held up holds up one worker.
+/// Merges all that are `due`, then removes what no environment needs any more. The users take
+/// turns, and one whose environments are held up occupies one worker.
 pub(crate) fn all(policy: &Policy, due: &[(u32, EnvName, u64)]) -> Result<()> {
     let since = Instant::now();
     let mut due = due.to_vec();

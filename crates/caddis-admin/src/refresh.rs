@@ -98,9 +98,9 @@ enum Refreshed {
     PackagesDue(u64),
 }
 
-/// Refreshes every running instance. The users take turns, and one who keeps instances busy holds
-/// up no more than [`MOST_OF_ONE`] workers, for which others come: so that costs nobody else more
-/// than a moment. An instance that has not come to its end since the last time is left alone.
+/// Refreshes every running instance. The users take turns, and one who keeps instances busy
+/// occupies no more than [`MOST_OF_ONE`] workers, which others replace: nobody else waits for more
+/// than a moment. An instance that is still being refreshed since the last time is left alone.
 pub(crate) fn all(policy: &Policy, longest: Duration) -> Result<Done> {
     let state = &policy.storage.state;
     // Before anybody looks at the base, so that it cannot be a later one than what they see.
@@ -224,8 +224,8 @@ impl Shared {
     }
 }
 
-/// One more worker, which tells when there is nothing that it may begin. What is left then is of
-/// users whose instances others are at, and these go on with it.
+/// Starts another worker, which reports when there is nothing that it may begin. Then only users
+/// are left for whom other workers are busy, and those continue with them.
 fn start(shared: &Arc<Shared>, ended: &Sender<()>) {
     let (shared, ended) = (shared.clone(), ended.clone());
     std::thread::spawn(move || {

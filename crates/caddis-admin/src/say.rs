@@ -1,4 +1,4 @@
-//! What this program says. It is not setuid: root has called it, and is who writes.
+//! What this program writes. It is not setuid: its caller is root, and it writes as root.
 
 use caddis_helper::output::{self, Teller, is_the_caller};
 use caddis_view::Error;

@@ -17,7 +17,8 @@ pub fn read() -> io::Result<Vec<u8>> {
     std::fs::read(path())
 }
 
-/// Why the helper would not trust it, or not find it: the first file or directory on the way that is wrong.
+/// Why the helper would not trust the policy, or not find it: the first file or directory on the
+/// way that is wrong.
 pub fn fault() -> Option<Fault> {
     caddis_trust::open(&path()).err()
 }

@@ -1,5 +1,6 @@
-//! What a request comes to: lines for standard output, warnings and errors for standard error, an exit status. Verbs
-//! return it as data, for nothing is written before this process has become its caller.
+//! The result of a request: lines for standard output, warnings and errors for standard error, an
+//! exit status. Verbs return it as data, because nothing is written before this process has become
+//! its caller.
 
 use crate::FAILED;
 use crate::caller::Teller;
@@ -101,7 +102,8 @@ impl Answer {
         self.said.is_empty()
     }
 
-    /// Writes it; returns the exit status. A line that cannot be written changes nothing: nobody reads it.
+    /// Writes the answer and returns the exit status. A line that cannot be written changes
+    /// nothing: nobody reads it.
     pub(crate) fn tell(self, teller: &Teller) -> u8 {
         let mut status = self.status;
         for said in self.said {
@@ -124,7 +126,7 @@ impl Answer {
 }
 
 impl Stream {
-    /// Copies it all. `false`: nobody reads it any more, so there is nobody to tell that either.
+    /// Copies it all. `false`: nobody reads it any more, so no error is reported either.
     fn copy(self, teller: &Teller) -> Result<bool, Error> {
         let mut left = self.most;
         let mut buffer = vec![0; 1 << 16];

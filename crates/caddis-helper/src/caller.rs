@@ -56,7 +56,7 @@ static CALLER: OnceLock<Caller> = OnceLock::new();
 /// The signals that the caller had blocked, if others are blocked now.
 static MASK: OnceLock<Signals> = OnceLock::new();
 
-/// Notes who calls; before anything else, for it is the real ids and groups that tell.
+/// Notes the caller, before anything else changes the real ids and groups, which identify them.
 pub(crate) fn remember() {
     caller();
 }
@@ -88,7 +88,8 @@ pub(crate) fn out_of_reach() -> Result<Signals, Error> {
     Ok(mask)
 }
 
-/// The right to write to the caller's descriptors: this process has no rights but the caller's, and never will again.
+/// The right to write to the caller's descriptors: this process has only the caller's rights and
+/// cannot regain others.
 #[derive(Debug)]
 pub struct Teller(());
 
@@ -99,14 +100,18 @@ pub fn is_the_caller() -> Option<Teller> {
     ([getuid(), geteuid()] == [uid; 2] && [getgid(), getegid()] == [gid; 2]).then_some(Teller(()))
 }
 
-/// Becomes the caller, for good, once nothing is left to do but to tell. Where it is told is the caller's choice:
+/// Becomes the caller, for good, once only the answer is left to write. The caller chooses where it
+/// goes:
 ///
-/// - what does not read holds this process up, so it must be the caller's to kill, and count for them;
-/// - for some files the kernel asks who writes, not who has opened them (`/proc/PID/oom_score_adj`);
-/// - root's writes get the blocks of a file system that are reserved for root, and no quota counts them;
+/// - a reader that does not read holds this process up, so the caller must be able to kill it, and
+///   it must count for the caller;
+/// - for some files the kernel checks the writer, not the process that opened them
+///   (`/proc/PID/oom_score_adj`);
+/// - root's writes get the blocks that a file system reserves for root, and no quota counts them;
 /// - a socket tells its reader who writes.
 ///
-/// A process that has left root's ids behind before, for those of the user that root has called for, keeps these.
+/// A process that has already exchanged root's ids for those of the user that root named keeps
+/// these.
 pub(crate) fn only_tell() -> Result<Teller, Error> {
     let all = capabilities(None).doing("capget", || "this process")?;
     let effective = all.permitted;
@@ -197,7 +202,7 @@ impl Whom {
         if !self.by_root || user.uid == 0 {
             user.may_use(policy)?;
         }
-        // Who has no range any more has nothing written either but settings.
+        // Without a range, nothing is written for a user but settings.
         if let Ok(range) = range(policy, user.uid, user.name.as_deref()) {
             write_as(&range);
         }
@@ -223,8 +228,8 @@ impl Whom {
         self.user.is_none()
     }
 
-    /// The user whose environments must be their own before this request is dealt with; `None`: it is root who looks
-    /// after whatever there is, or asks about the host.
+    /// The user whose environments must be checked against their account before this request.
+    /// `None`: root manages whatever exists, or the request is about the host.
     pub(crate) fn owner(&self, request: &Request) -> Option<u32> {
         let looks_after = self.by_root && !request.needs_rules();
         let user = self.user.as_ref().filter(|user| user.uid != 0)?;

@@ -13,8 +13,8 @@ use std::path::Path;
 /// Where the run-time state is.
 pub const RUN: &str = "/run/caddis";
 
-/// The policy. A rule that is not there is no permission: without a file, or with one that others than root could
-/// exchange, nobody starts anything.
+/// The policy. A missing rule is no permission: without a policy file, or with one that others than
+/// root could exchange, nobody starts anything.
 pub fn policy() -> Result<Policy, Error> {
     let path = format!("{SYSCONFDIR}/policy.toml");
     let Some(text) = trusted(&path)? else {

@@ -1,5 +1,5 @@
-//! Where environments lie, remembered in root's run-time directory. What root does to end environments must work without a
-//! policy, and needs nothing of it but that.
+//! Where environments lie, remembered in root's run-time directory. Root must be able to end
+//! environments without a policy; of the policy, that needs this path only.
 
 use crate::host::RUN;
 use caddis_policy::Policy;
@@ -52,7 +52,8 @@ fn last() -> Result<Option<PathBuf>> {
     Ok(Some(PathBuf::from(OsStr::from_bytes(&bytes))))
 }
 
-/// The policy, or what root needs of one to look at environments and to end them; and what root is to know of that.
+/// The policy, or the part of it that root needs to look at environments and to end them, with
+/// warnings for root.
 pub fn policy_or_last() -> Result<(Policy, Vec<String>)> {
     let error = match crate::host::policy() {
         Ok(policy) => return Ok((policy, Vec::new())),

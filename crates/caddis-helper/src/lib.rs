@@ -1,13 +1,14 @@
 //! The setuid program of Caddis, as a library so that its pure parts can be fuzzed.
 //!
 //! Read it in this order: [`run`] below, `sanitise` (what the caller may have prepared for us),
-//! [`arguments`] (what is asked), `caller` (who asks, and for whom), then a file per verb in `verbs`, and `answer`:
-//! a verb returns what there is to say, and `tell` below says it, once this process has become its caller.
-//! It is root from its start; the comments in `caddis_view` say where each process that goes on
-//! gives that up.
+//! [`arguments`] (what is asked), `caller` (who asks, and for whom), then a file per verb in
+//! `verbs`, and `answer`: a verb returns what there is to say, and `tell` below says it, once this
+//! process has become its caller. It is root from its start; the comments in `caddis_view` say
+//! where each process that goes on drops root.
 
 #![forbid(unsafe_code)]
-// Nothing is written to the caller's descriptors but by `output`, which wants to see that this process is the caller.
+// Only `output` writes to the caller's descriptors, and it requires proof that this process is the
+// caller.
 #![deny(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 
 mod answer;
@@ -118,7 +119,8 @@ fn on_host(request: Request, state: CallersState, files: Vec<OwnedFd>) -> Result
         Verb::Diff(_) => caddis_sys::empty_mask(),
         _ => caller::out_of_reach()?,
     };
-    // Before any verb: none may enter, show or change what an account has left that had the number before.
+    // Before any verb: none may enter, show or change what an account that had the number before
+    // has left.
     if let Some(uid) = whom.owner(&request) {
         files::handed_on(&files, false)?;
         ownership::settle(&policy, uid)?;

@@ -1,5 +1,5 @@
-//! Who has a number, for accounts that are not in `/etc/passwd`. This program is static and has no name service, and
-//! what the caller says of itself is no proof; so `getent` is asked, in a child without any right.
+//! The name for a number that is not in `/etc/passwd`. This program is static and has no name
+//! service, and the caller's own statement is no proof; so a child without any right runs `getent`.
 
 use caddis_view::account::names_in;
 use caddis_view::error::Context;
@@ -17,7 +17,7 @@ const GETENT: [&str; 2] = ["/usr/bin/getent", "/bin/getent"];
 /// As whom it runs: nobody, whom no caller can kill, stop or look into.
 const NOBODY: u32 = 65534;
 
-/// After this nobody waits any more: a directory server may be away.
+/// The longest wait for an answer: a directory server may be away.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// More than any answer.
@@ -31,13 +31,13 @@ const NOT_FOUND: i32 = 2;
 pub(crate) enum Answer {
     /// It has these names.
     Names(Vec<Vec<u8>>),
-    /// It has none. A cache whose server is away says so as well.
+    /// It has none. A cache whose server is away gives this answer, too.
     None,
     /// No answer in time, or nobody to ask.
     Silence,
 }
 
-/// Asks who has the number `uid`.
+/// Asks which accounts have the number `uid`.
 pub(crate) fn ask(uid: u32) -> Answer {
     answer(uid).unwrap_or(Answer::Silence)
 }

@@ -1,5 +1,5 @@
-//! What the caller reads: messages on stderr, lines of fields on stdout. The only place that writes there: whoever calls
-//! it shows by a [`Teller`] that this process is the caller.
+//! What the caller reads: messages on stderr, lines of fields on stdout. Nothing else writes there.
+//! These functions take a [`Teller`], which proves that this process is the caller.
 
 pub use crate::caller::{Teller, is_the_caller};
 use caddis_view::Error;

@@ -1,5 +1,5 @@
-//! Environments belong to an account, not to its number: before an account's environments are entered or made, those of
-//! an account that had the number before are set aside.
+//! Environments belong to an account, not to its number: before the environments of an account are
+//! entered or made, those of an account that had the number before are set aside.
 
 use crate::host::RUN;
 use crate::log;
@@ -11,15 +11,16 @@ use caddis_view::store::{Environments, environments, no_account};
 use caddis_view::{Error, Result};
 use std::path::Path;
 
-/// For so many seconds an answer of the name service holds without being asked for again: the processes of a parallel
-/// program that join together ask once.
+/// For so many seconds an answer of the name service is used again, so that the processes of a
+/// parallel program that join together ask once.
 const FRESH: u64 = 600;
 
-/// For so many it holds while the name service does not answer. Not for ever: who has got the number since could see to
-/// it that there is no answer.
+/// For so many seconds an answer is used while the name service does not answer. It must expire: a
+/// user who has been given the number since could prevent an answer.
 const STALE: u64 = 24 * 3600;
 
-/// Sees to it that what there is of `uid` belongs to the account that has the number now. Others' are set aside.
+/// Ensures that the environments of `uid` belong to the account that has the number now. Others are
+/// set aside.
 pub(crate) fn settle(policy: &Policy, uid: u32) -> Result<()> {
     let state = &policy.storage.state;
     let note = note(state, uid)?;
@@ -98,7 +99,7 @@ fn set_aside_if(state: &Path, uid: u32, names: &[Vec<u8>]) -> Result<()> {
     put_aside(state, uid, &foreign).map(drop)
 }
 
-/// Sets aside what is `foreign`, and says so in the system log. `false`: nothing is.
+/// Sets aside what is `foreign`, and logs that. `false`: nothing is.
 fn put_aside(state: &Path, uid: u32, foreign: &dyn Fn(Option<&Note>) -> bool) -> Result<bool> {
     let note = note(state, uid)?;
     let Some(directory) = set_aside(state, Path::new(RUN), uid, foreign)? else {
@@ -118,8 +119,9 @@ pub struct Swept {
     pub errors: Vec<Error>,
 }
 
-/// Sets aside what belongs to accounts that do not exist any more, and ends what runs in it. `deleted`: an account of
-/// this name has just been deleted, which is sure even if one of that name is made at once.
+/// Sets aside the environments of accounts that no longer exist, and ends what runs in them.
+/// `deleted`: an account of this name has just been deleted, which holds even if one of that name
+/// is made at once.
 ///
 /// Only what `/etc/passwd` says counts: a name service that finds nothing may be away.
 pub fn sweep(policy: &Policy, deleted: Option<&[u8]>) -> Result<Swept> {
@@ -177,8 +179,8 @@ fn look_at(state: &Path, uid: u32, deleted: Option<&[u8]>) -> Result<bool> {
     }
 }
 
-/// Whether environments that were not set aside belong to an account that is not found. Only to be shown: a name service
-/// may be away.
+/// Whether environments that were not set aside belong to an account that is not found. For display
+/// only: a name service may be away.
 #[must_use]
 pub fn is_lost(uid: u32, note: Option<&Note>) -> bool {
     let local = Local::of(uid);

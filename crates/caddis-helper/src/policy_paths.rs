@@ -1,8 +1,8 @@
 //! The paths that the policy names, as they are on this host.
 //!
-//! They are looked up with the user's rights, on the host's own file systems and through no other: a
-//! path that a server or another user's program answers for stays as the policy writes it. So does
-//! one in a directory that the user cannot pass: whether it exists there is not for them to know.
+//! They are looked up with the user's rights, and only on the host's own file systems: a path that
+//! a server or another user's program answers for stays as the policy writes it. So does one in a
+//! directory that the user cannot pass, since the user must not learn whether it exists.
 
 use caddis_policy::View;
 use caddis_view::credentials::as_user;
@@ -52,9 +52,9 @@ pub(crate) fn resolved(view: &View, local: &Local, identity: &Identity) -> Resul
     as_user(identity, || Ok(all())).doing("take the ids of", || identity.uid)?
 }
 
-/// As canonicalize(3), but a link that somebody else than root may have put there leads nowhere: below a directory where
-/// users can write, any of them would decide what all others see, or that they see nothing. What cannot be looked up
-/// without asking somebody, or by this process, stays as it is.
+/// Like canonicalize(3), but a link that others than root could have made leads nowhere: in a
+/// directory that users can write, any of them would decide what all others see. A path stays as it
+/// is if it cannot be looked up without asking a server, or by this process.
 pub fn without_links(local: &Local, path: &Path) -> Result<PathBuf, Errno> {
     match local.open(path, OFlags::PATH) {
         // Most have none on their way, as far as it goes: the policy's paths are normalised.

@@ -5,7 +5,8 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | [`Filter`], [`Rule`], [`Condition`], [`Action`] | a filter as data; [`Filter::decide`] is what it means |
+//! | [`Filter`], [`Rule`], [`Condition`], [`Action`] | a filter as data; [`Filter::decide`] is what
+//! it means |
 //! | [`Architecture`] | the tables of system calls that a process can enter |
 //! | [`Program`], [`Instruction`] | what the data is compiled to |
 //! | [`Session`] | the filter of all that runs in an environment |

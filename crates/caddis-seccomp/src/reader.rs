@@ -54,8 +54,7 @@ const MAP_SHARED: u32 = 1;
 const MAP_ANONYMOUS: u32 = 0x20;
 const F_GETFL: u32 = 3;
 
-/// What is left to a process that compares: no other call exists for it. It writes to the descriptors
-/// `outputs` only.
+/// The only calls that a process that compares has. It writes to the descriptors `outputs` only.
 #[must_use]
 pub fn reader(outputs: &[u32]) -> Filter {
     let mut table = Table::new(Architecture::HERE[0], Action::errno(libc::ENOSYS));

@@ -1,12 +1,13 @@
 //! Opens a file that nobody but root can change or exchange.
 //!
-//! Who can write a directory can exchange what lies in it. So the file, each directory on the way to it, and each
-//! directory on the way through symbolic links must belong to root and be writable by nobody else. Every component is
-//! opened from the directory before it, without following links, and looked at by its descriptor: nothing can be
-//! exchanged between the check and the use.
+//! A user who can write a directory can exchange what lies in it. So the file, each directory on
+//! the way to it, and each directory on the way through symbolic links must belong to root and be
+//! writable by nobody else. Every component is opened from the directory before it, without
+//! following links, and checked through its descriptor: nothing can be exchanged between the check
+//! and the use.
 //!
-//! A POSIX ACL is covered by the mode: its mask stands in the place of the group's bits. A sticky directory is refused
-//! as well: others can make names in it.
+//! The mode covers a POSIX ACL: the ACL's mask takes the place of the group's bits. A sticky
+//! directory is refused as well: others can make names in it.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,9 @@
-//! Whose a user's environments are. A number is not enough: the next account gets the number of a deleted one. So root
-//! notes the account's name beside the environments, and where the account comes from.
+//! The account that a user's environments belong to. A number is not enough: the next account gets
+//! the number of a deleted one. So root notes the account's name beside the environments, and where
+//! the account comes from.
 //!
-//! `/etc/passwd` has the last word on local accounts. Of the others it knows nothing; what a name service says of them
-//! is asked elsewhere (this program is static), and the note keeps the answer.
+//! `/etc/passwd` decides about local accounts. For others, a name service is asked elsewhere (this
+//! program is static), and the note keeps its answer.
 
 use crate::error::{Context, Error, Result, write_all};
 use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, renameat, unlinkat};
@@ -170,7 +171,7 @@ fn number_of(line: &[u8]) -> Option<u32> {
     std::str::from_utf8(uid).ok()?.parse().ok()
 }
 
-/// Whose the environments of a number are, as seen by the account that has it now.
+/// The owner of the environments of a number, as seen by the account that has it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
     /// That account's own.

@@ -132,11 +132,13 @@ fn upper(changes: &OwnedFd, overlay: &Overlay) -> Result<Option<OwnedFd>> {
     }
 }
 
-/// Gives up everything that a reader does not need. What is left reads overlayfs' own attributes and everything of
-/// the user's changes; it writes to nothing but `outputs`, and what the user cannot read of the host the guard goes on refusing.
+/// Drops everything that a reader does not need. The rest reads overlayfs' own attributes and all
+/// of the user's changes; it writes to `outputs` only, and the guard still refuses what the user
+/// cannot read of the host.
 ///
-/// Those two capabilities stay for as long as the reader of the output likes. A filter of system calls leaves no call by
-/// which they would do anything but read: no mount, no namespace, no ptrace, no program, no other id.
+/// The reader of the output decides how long this process lives, with those two capabilities. A
+/// filter of system calls leaves only calls that read: no mount, no namespace, no ptrace, no
+/// program, no other id.
 ///
 /// `caller` may end this process, which holds nothing that others wait for, as any program of theirs; who does it for
 /// somebody else, being root, is not to be held up by them.

@@ -76,19 +76,21 @@ pub fn as_container_root<T>(
     with_credentials(identity.host_uid(0), identity.host_gid(0), kept, action)
 }
 
-/// Whose ids what is written for a user is written with: container root's of the environment.
+/// The ids with which data of a user is written: container root's of the environment.
 static WRITER: OnceLock<(u32, u32)> = OnceLock::new();
 
 /// The ids of nobody, which write where no range is known.
 const NOBODY: (u32, u32) = (65_534, 65_534);
 
-/// Has this process, which acts for one user, write as the root of that user's environments: see [`as_writer`].
+/// Makes this process, which acts for one user, write as the root of that user's environments: see
+/// [`as_writer`].
 pub fn write_as(range: &IdRange) {
     let _ = WRITER.set((range.uid_start, range.gid_start));
 }
 
-/// What it takes to write into an environment's directory, and to give each file owner, mode and attributes. Not
-/// `CAP_SYS_RESOURCE`, which stands above quotas and gets the blocks that a file system reserves for root.
+/// The capabilities that are needed to write into an environment's directory, and to give each file
+/// owner, mode and attributes. Not `CAP_SYS_RESOURCE`, which overrides quotas and gets the blocks
+/// that a file system reserves for root.
 const WRITES: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::DAC_READ_SEARCH)
@@ -98,9 +100,9 @@ const WRITES: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::SETFCAP)
     .union(CapabilitySet::SYS_ADMIN);
 
-/// Runs `action`, which writes a user's data, as root's deputy: a file system gives the blocks that it reserves for root
-/// to whoever has root's id for file-system access, or `CAP_SYS_RESOURCE`. What is made belongs to container root until
-/// it is given an owner: see [`give_to_root`].
+/// Runs `action`, which writes a user's data, without root's id for file-system access and without
+/// `CAP_SYS_RESOURCE`: a file system gives the blocks that it reserves for root to a process that
+/// has either. New files belong to container root until [`give_to_root`].
 pub fn as_writer<T>(action: impl FnOnce() -> Result<T>) -> Result<T> {
     let (uid, gid) = *WRITER.get().unwrap_or(&NOBODY);
     let mut done = None;

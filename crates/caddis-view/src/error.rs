@@ -144,7 +144,7 @@ fn without_number(text: &str) -> String {
         .to_owned()
 }
 
-/// Names of the user's may hold control characters, which must not reach an administrator's terminal.
+/// A user's names may hold control characters, which must not reach an administrator's terminal.
 #[must_use]
 pub fn printable(text: &str) -> String {
     text.chars()

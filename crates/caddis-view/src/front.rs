@@ -18,7 +18,8 @@ use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-/// Builds the front layer of `overlay` in the directory `name` of `memory`. The file mode creation mask is 0.
+/// Builds the front layer of `overlay` in the directory `name` of `memory`. The file mode creation
+/// mask is 0.
 ///
 /// A directory of the front that the base has too lends the merged one its owner and mode, so each
 /// gets those of the base's, as far as the user can see them there.
@@ -86,9 +87,10 @@ impl Layer<'_> {
         }
     }
 
-    /// What the base has at `path`, without content. Where it has nothing, nothing shows that appears there later,
-    /// like a log that is rotated; only what is to be mounted in it needs a directory. Nor does anything show where
-    /// the user does not get to on the host: whether there is something is not for them to know.
+    /// The base's file at `path`, without content. If there is none, nothing that appears there
+    /// later is shown, like a log that is rotated; only a place for a mount needs a directory. Nor
+    /// is anything shown where the user cannot look on the host, since the user must not learn
+    /// whether there is something.
     fn private(&mut self, path: &Path, needed: bool) -> Result<()> {
         match self.seen.at(path) {
             Ok(base) if !base.is_directory() => {
@@ -189,7 +191,7 @@ impl Layer<'_> {
         self.at.join(path).display().to_string()
     }
 
-    /// A file, with the owner of one of the base's or of whoever makes it.
+    /// A file with the owner of the base's file, or else of the process that makes it.
     fn file(
         &mut self,
         path: &Path,

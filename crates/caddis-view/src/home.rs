@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 /// The resolved path of the directory `home`, if it is the user's own.
 ///
 /// # Errors
-/// `NOENT`, `ACCESS` and the like from looking it up as the user; `TIMEDOUT` if its server does not answer; `PERM` if it belongs to another, or lies among the
-/// kernel's files.
+/// `NOENT`, `ACCESS` and the like from looking it up as the user; `TIMEDOUT` if its server does not
+/// answer; `PERM` if it belongs to another user, or lies among the kernel's files.
 pub fn resolve(identity: &Identity, home: &Path) -> Result<PathBuf, Errno> {
     let mut wanted = Wanted {
         path: home,

@@ -38,8 +38,9 @@ pub const REMOVED: Errno = Errno::STALE;
 
 /// The run-time directory of an environment, locked: nobody else starts, joins or ends its instance.
 ///
-/// It is there for as long as an instance runs, or a try waits for a word: whoever releases the lock and finds neither
-/// removes the directory. What an instance leaves that ends by itself, [`Runtime::sweep`] removes.
+/// It exists while an instance runs, or a try waits to be kept or discarded: when the lock is
+/// released and neither is true, the directory is removed. [`Runtime::sweep`] removes what an
+/// instance leaves that ends by itself.
 #[derive(Debug)]
 pub struct Runtime {
     pub(crate) directory: OwnedFd,
@@ -141,7 +142,8 @@ impl Runtime {
         rustix::io::fcntl_dupfd_cloexec(self.lock_file()?, 3).doing("dup", || "the lock")
     }
 
-    /// Removes what ended instances of user `uid` have left in `run`: process 1 has not the right to.
+    /// Removes what ended instances of user `uid` have left in `run`: process 1 has no right to do
+    /// so.
     pub fn sweep(run: &Path, uid: u32) -> Result<()> {
         let listed = root_directory(top_directory(run)?, &uid.to_string(), false).and_then(entries);
         let names = match listed {
@@ -163,7 +165,7 @@ impl Runtime {
         if found.is_needed()? {
             return Ok(());
         }
-        // Somebody who holds the lock starts an instance, or sees to it.
+        // The holder of the lock starts an instance, or removes the directory itself.
         let Some(lock) = open_lock(&found.directory)? else {
             return Ok(());
         };
@@ -179,7 +181,8 @@ impl Runtime {
         Ok(())
     }
 
-    /// Whether an instance lives, or ends, or somebody lives whose word a try waits for.
+    /// Whether an instance lives or is ending, or the process that must keep or discard a try
+    /// lives.
     fn is_needed(&self) -> Result<bool> {
         let lives = match self.record()? {
             Some(record) => record.process_1()?.is_some(),
@@ -246,8 +249,8 @@ impl Runtime {
     /// Takes the lock back after a wait without it.
     ///
     /// # Errors
-    /// [`REMOVED`] among others: the environment was removed meanwhile, or its run-time directory was swept. Lock it
-    /// again and look.
+    /// [`REMOVED`] if the environment was removed meanwhile, or its run-time directory was swept:
+    /// lock it again and look. Other errors are the kernel's.
     fn lock_again(&self) -> Result<()> {
         let lock = self.lock_file()?;
         lock_within_reason(lock, &self.name, lock_deadline())?;
@@ -356,8 +359,9 @@ impl Runtime {
         write_all(&file, identity(environments)?.as_bytes()).doing("write", || BOUND)
     }
 
-    /// Whether the instance is of this directory of a user's environments: not one of an account that had the number
-    /// before and whose environments were set aside while it started.
+    /// Whether the instance belongs to this directory of a user's environments, and not to that of
+    /// an account that had the number before and whose environments were set aside while it
+    /// started.
     pub fn is_of(&self, environments: &OwnedFd) -> Result<bool> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = match openat(&self.directory, BOUND, flags, Mode::empty()) {
@@ -391,8 +395,9 @@ impl Runtime {
         self.lock_again()
     }
 
-    /// Removes the directory. The lock is held on a file without a name from here on, which tells those who wait for it
-    /// to look again. It goes last: whoever makes another one in the directory has begun to use that.
+    /// Removes the directory. From here on, the lock is held on a file without a name, so a process
+    /// that waits for it looks again. The lock goes last: a process that makes another one in the
+    /// directory has begun to use it.
     fn remove_all(&self) -> Result<()> {
         // Opened before there is no way up any more.
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -453,7 +458,7 @@ fn directory(run: &Path, uid: u32, name: &EnvName) -> Result<Option<OwnedFd>> {
 const LONGEST: Duration = Duration::from_secs(60);
 pub(crate) const PAUSE: Duration = Duration::from_millis(3);
 
-/// Until when somebody who begins to wait for a lock now does so.
+/// When a wait for a lock that begins now ends.
 #[must_use]
 pub fn lock_deadline() -> Instant {
     Instant::now() + LONGEST

@@ -142,7 +142,8 @@ pub(crate) fn become_command(
         std::process::exit(125);
     }
     let elsewhere = go_to(command)?;
-    // A caller who does not read keeps only themselves waiting: their signals reach this process from here on.
+    // A caller who does not read keeps only this process waiting, and can end it: signals reach it
+    // from here on.
     set_mask(command.mask).doing("restore", || "the caller's signal mask")?;
     let silent = silent.iter().map(|path| {
         let path = path.display();
@@ -229,8 +230,8 @@ fn policy_set(root: &Root) -> CapabilitySet {
     CapabilitySet::from_bits_retain(bits.fold(0, |all, one| all | one))
 }
 
-/// Writes to the caller's standard error, as the user or as container root: this process has become the one that the
-/// command will be.
+/// Writes to the caller's standard error, as the user or as container root: this process has become
+/// the one that will be the command.
 #[expect(
     clippy::disallowed_methods,
     reason = "it has no rights but the command's"

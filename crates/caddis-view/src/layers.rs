@@ -129,9 +129,9 @@ pub fn without_changes(identity: &Identity, lowers: &[String]) -> Result<OwnedFd
     })
 }
 
-/// An overlay of the environment is created by container root, with all that this process may but for
-/// `CAP_SYS_RESOURCE`: with these rights the kernel copies up and writes for everybody inside, and that one would get
-/// them the blocks that are reserved for root, past every quota.
+/// Container root creates an overlay of the environment, with all capabilities of this process but
+/// `CAP_SYS_RESOURCE`: the kernel copies up and writes for everybody inside with the creator's
+/// rights, and that capability gets blocks that are reserved for root, past every quota.
 fn as_creator<T>(
     identity: &Identity,
     action: impl FnOnce() -> std::result::Result<T, Errno>,

@@ -5,9 +5,10 @@
 //! builds through [`build`], then reaps), [`instance`] (what runs, and who may join), [`session`] (a command inside),
 //! `afterwards` (process 1 when the last session has ended: by `visits`, `in_use` and the processes that are `leftover`).
 //!
-//! Beside that way: [`store`] and [`trial`] keep environments on disk, [`tree`] and [`overlayfs`] are how their layers are
-//! handled there, [`below`] shows what they are without their changes; [`veil`], [`refresh`], [`held`], [`exposed`] and
-//! [`packages`] keep the view up to date with the host; [`stopping`] ends instances.
+//! Beside that way: [`store`] and [`trial`] keep environments on disk, [`tree`] and [`overlayfs`]
+//! are how their layers are handled there, [`below`] shows what they are without their changes;
+//! [`veil`], [`refresh`], [`held`], [`exposed`] and [`packages`] keep the view up to date with the
+//! host; [`stopping`] ends instances.
 //!
 //! Everything but the first two needs root: it is for the setuid helper and for `caddis-admin` alone.
 

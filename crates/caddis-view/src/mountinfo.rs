@@ -29,7 +29,8 @@ pub struct Mount {
     pub options: String,
     /// The user whose program answers for it, of a FUSE file system.
     pub fuse_user: Option<u32>,
-    /// A mount of another user's covers it, at the same place or further up: it is not seen on the host.
+    /// A mount of another user covers it, at the same place or further up: it is not seen on the
+    /// host.
     pub covered: bool,
 }
 
@@ -65,9 +66,10 @@ pub fn parse(text: &[u8]) -> Vec<Mount> {
     reachable(lines(text).filter_map(parse_line).collect())
 }
 
-/// The same without the mounts that no environment of the user `uid` shows: file systems for which a program of
-/// another user answers, and all that is mounted on or below one. Any user can mount a thousand of
-/// them, with paths of four kilobytes each; here they cost no more than the reading of their lines.
+/// The same without the mounts that no environment of the user `uid` shows: file systems for which
+/// a program of another user answers, and all that is mounted on or below them. Any user can mount
+/// a thousand of them, with paths of four kilobytes each; here each needs no more time than its
+/// line takes to read.
 ///
 /// What only such a mount covers is [`Mount::covered`].
 #[must_use]
@@ -100,7 +102,8 @@ pub fn parse_for(text: &[u8], uid: u32) -> Vec<Mount> {
     mounts
 }
 
-/// The ids of mounts for which a program of another user than root and `uid` answers, and of all that is on them.
+/// The ids of mounts for which a program of a user other than root and `uid` answers, and of all
+/// mounts on them.
 fn of_others(text: &[u8], uid: u32) -> HashSet<u64> {
     let heads: Vec<(u64, u64, bool)> = lines(text)
         .filter_map(|line| {
@@ -137,7 +140,8 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Those that can be reached by their path.
 fn reachable(mounts: Vec<Mount>) -> Vec<Mount> {
     let mut sorted: Vec<(usize, Mount)> = mounts.into_iter().enumerate().collect();
-    // What is above a place comes before it, and what is at one place is together, in the table's order.
+    // The table's order: mounts above a place come before it, and mounts at one place follow each
+    // other.
     sorted.sort_by(|(_, a), (_, b)| a.at.cmp(&b.at));
     // Where the lowest one of a place was in the table, how deep it is, and the uppermost one.
     let mut reached: Vec<(usize, usize, Mount)> = Vec::new();
@@ -313,7 +317,8 @@ mod tests {
         above.max_by_key(|mount| mount.at.components().count())
     }
 
-    /// As it was first written, and takes the square of the number of mounts: what [`reachable`] must find.
+    /// The first version, which takes the square of the number of mounts: [`reachable`] must find
+    /// the same.
     fn by_comparing_all(text: &[u8]) -> Vec<Mount> {
         let mut mounts: Vec<Mount> = lines(text).filter_map(parse_line).collect();
         mounts.sort_by_key(|mount| mount.at.components().count());

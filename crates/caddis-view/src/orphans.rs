@@ -1,5 +1,5 @@
-//! Environments whose account is gone: `STATE/env/.orphan-UID-NUMBER`. They are set aside whole, and nobody enters them
-//! again; an administrator may look at them and remove them.
+//! Environments whose account is gone: `STATE/env/.orphan-UID-NUMBER`. They are set aside whole,
+//! and nobody enters them again; an administrator may look at them and remove them.
 
 use crate::account::Note;
 use crate::error::{Context, Error, Result};
@@ -60,11 +60,11 @@ pub fn orphans(state: &Path) -> Result<Vec<Orphan>> {
     Ok(found)
 }
 
-/// Sets the environments of `uid` aside, so that the account which has the number now begins with nothing. First all
-/// that runs in them is ended, without grace: its account is gone.
+/// Sets the environments of `uid` aside, so that the account that has the number now begins with
+/// nothing. First all that runs in them is ended, without grace, since its account is gone.
 ///
-/// `foreign` says, under a lock, whether they are to go: somebody else may have set them aside already. Returned is
-/// the name that their directory has now; `None`: they stay.
+/// `foreign` decides, under a lock, whether to set them aside: another process may have done so
+/// already. Returns the new name of their directory; `None`: they stay.
 pub fn set_aside(
     state: &Path,
     run: &Path,
@@ -128,8 +128,8 @@ pub fn end_instances(run: &Path, uid: u32) -> Result<()> {
     }
 }
 
-/// Removes environments that were set aside. A rename first: what a killed removal leaves is not listed any more, and
-/// the next one removes it.
+/// Removes environments that were set aside. It renames them first: what a killed removal leaves is
+/// no longer listed, and the next one removes it.
 pub fn remove(state: &Path, directory: &str) -> Result<()> {
     let all = environments(state)?;
     rename(&all, directory, REMOVED_PREFIX)?;

@@ -1,9 +1,10 @@
-//! Opens what somebody's file server may answer for, with the user's rights: a home directory, a network file system, a
-//! path that the policy exposes. A server that does not answer, be it the user's own, keeps no process of root's.
+//! Opens, with the user's rights, what a file server may answer for: a home directory, a network
+//! file system, a path that the policy exposes. A server that does not answer, even the user's own,
+//! keeps no process of root's waiting.
 //!
-//! What the kernel knows already is opened at once, and what lies on its own file systems. Else a child does it, which is the user's in
-//! every respect, so that its user can end it, and hands the descriptor over. After a while nobody
-//! waits for it any more.
+//! What the kernel can look up by itself is opened at once. Otherwise a child opens it and sends
+//! the descriptor. The child is the user's in every respect, so the user can end it. After a
+//! timeout, the child is no longer waited for.
 
 use crate::credentials::{as_user, stay_closed};
 use crate::error::{Context, Result};
@@ -81,7 +82,8 @@ pub(crate) fn open_all(identity: &Identity, wanted: &[Wanted<'_>]) -> Result<Vec
     }
 }
 
-/// Opens what lies on the kernel's own file systems. `AGAIN`: not all of it does, or there is a link on the way.
+/// Opens a path on the kernel's own file systems. `AGAIN`: part of it is not there, or there is a
+/// link on the way.
 fn walk(local: &Local, wanted: &Wanted<'_>) -> Opened {
     let opened = match local.open(wanted.path, OFlags::PATH) {
         Err(Errno::XDEV | Errno::LOOP) => Err(Errno::AGAIN),

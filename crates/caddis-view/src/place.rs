@@ -106,8 +106,9 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Mounts at `path` what `mount` makes for a directory, or for a file if there is one. `directory`: which of the two
-    /// the host has there, if that is known; the other one is left as it is.
+    /// Mounts what `mount` makes at `path`, for a directory, or for a file if there is one.
+    /// `directory`: which of the two the host has there, if known; a place of the other kind is
+    /// left as it is.
     pub(crate) fn show_fitting(
         &self,
         path: &Path,

@@ -1,9 +1,9 @@
 //! What the base has where the front layer has something, as the user sees it.
 //!
 //! Paths of the front come from the mount table, from the policy, and from the caller, who names a
-//! home. So they are looked up with the user's rights, by descriptor, through no link, and on a copy
-//! of the one mount that the overlay shows, on which nothing else is mounted: what the user cannot
-//! see on the host lends the view no owner and no mode, and no server is asked.
+//! home. So they are looked up with the user's rights, by descriptor, through no link, on a copy of
+//! the one mount that the overlay shows, on which nothing else is mounted: what the user cannot see
+//! on the host gives the view no owner and no mode, and no server is asked.
 
 use crate::credentials::as_user;
 use crate::error::{Context, Result};
@@ -55,8 +55,8 @@ impl Attributes {
 pub(crate) struct Seen(BTreeMap<PathBuf, std::result::Result<Attributes, Errno>>);
 
 impl Seen {
-    /// Looks at all that the front of `overlay` names, and at the directories above. `source` is the root of the
-    /// overlay's file system on the host.
+    /// Looks at every path of the front of `overlay`, and at the directories above. `source` is the
+    /// root of the overlay's file system on the host.
     pub(crate) fn by_user(
         overlay: &Overlay,
         identity: &Identity,

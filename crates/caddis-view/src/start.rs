@@ -194,7 +194,8 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// The view stands, without what is `silent`. A caller that was killed meanwhile is a session that has ended.
+    /// The view is complete, without what is `silent`. A caller that was killed meanwhile is a
+    /// session that has ended.
     pub(crate) fn say_ready(self, silent: &[PathBuf]) -> Result<()> {
         drop(self.lock);
         let mut answer = vec![if silent.is_empty() { READY } else { READY_BUT }];
@@ -214,8 +215,8 @@ impl Waiting {
     }
 }
 
-/// Waits until process 1 says so. Returned is what is not shown because its server does not answer; `None`: process 1
-/// has ended.
+/// Waits until process 1 reports that the view is complete. Returns what is not shown because its
+/// server does not answer; `None`: process 1 has ended.
 pub(crate) fn view_stands(go: &OwnedFd) -> Result<Option<Vec<PathBuf>>> {
     let mut said = [0];
     let read = retry_on_intr(|| rustix::io::read(go, &mut said));

@@ -80,8 +80,8 @@ pub fn stop_each(run: &Path, wanted: &[(u32, EnvName)], grace: Duration) -> Vec<
     asked.into_iter().enumerate().map(answer).collect()
 }
 
-/// Asks process 1 to end, and has its record keep others from joining: it is the very file in which
-/// that process 1 has noted who it is, so that no later instance is meant.
+/// Asks process 1 to end, and marks its record so that no process joins. The record is the file
+/// that this process 1 wrote, so a later instance is not affected.
 pub(crate) fn ask(instance: &Instance, record: &OwnedFd, label: &str) -> Result<()> {
     // First of all: process 1 does the rest even if we are killed now.
     match pidfd_send_signal(&instance.pidfd, Signal::TERM) {

@@ -96,9 +96,9 @@ pub struct Usage {
 }
 
 impl Environments {
-    /// Opens those of the account that has the number `uid` now, below the state directory; `None`: it has none and
-    /// `create` is not set. Those of an account that had the number before are not its own: they are neither opened
-    /// nor shown.
+    /// Opens the environments of the account that has the number `uid` now, below the state
+    /// directory; `None`: it has none and `create` is not set. Environments of an account that had
+    /// the number before are neither opened nor shown.
     pub fn of(state: &Path, uid: u32, create: bool) -> Result<Option<Environments>> {
         let local = Local::of(uid);
         let found = Environments::of_anybody(state, uid)?;
@@ -127,7 +127,7 @@ impl Environments {
         Ok(Some(found))
     }
 
-    /// Opens those that are of `uid`, whosever they are: for root, who looks after them.
+    /// Opens the environments of the number `uid`, of whatever account: for root, who manages them.
     pub fn of_anybody(state: &Path, uid: u32) -> Result<Option<Environments>> {
         let open = || {
             let all = root_directory(top_directory(state)?, "env", false)?;
@@ -140,7 +140,7 @@ impl Environments {
         }
     }
 
-    /// Those that somebody sees who asks for those of `uid`: root all of them, others their own.
+    /// The environments of `uid` that a caller may see: root all of them, others their own.
     pub fn seen(state: &Path, uid: u32, by_root: bool) -> Result<Option<Environments>> {
         match by_root {
             true => Environments::of_anybody(state, uid),
@@ -205,14 +205,15 @@ impl Environments {
         }
     }
 
-    /// Makes an environment, unless the user has `most` already. `false`: there is one of that name.
+    /// Makes an environment, unless the user has `most` already. `false`: the name is taken.
     pub fn create(&self, name: &EnvName, most: u32) -> Result<bool> {
         // As nearly always.
         if statat(&self.directory, name.as_str(), AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             return Ok(false);
         }
         let _room = self.room_for(name, most)?;
-        // Under another name first: one that is killed is not to leave a directory that is not root's.
+        // Under another name first: a process that is killed must not leave a directory that is not
+        // root's.
         let flags = RenameFlags::NOREPLACE;
         match self.complete_or_not_at_all(name, flags, |_| Ok(())) {
             Err(error) if error.errno == Some(Errno::EXIST) => return Ok(false),
@@ -230,7 +231,8 @@ impl Environments {
         }
     }
 
-    /// Whether there may be one more, `name`. As long as what is returned lives, nobody else makes one.
+    /// Whether another environment, `name`, is allowed. While the returned lock lives, no other
+    /// process makes one.
     fn room_for(&self, name: &EnvName, most: u32) -> Result<OwnedFd> {
         let lock = openat(&self.directory, ".", DIRECTORY, Mode::empty())
             .doing("open", || "the environments of the user")?;
@@ -245,7 +247,8 @@ impl Environments {
         ))
     }
 
-    /// Makes `name` a copy of `from`, complete or not at all, unless the user has `most` environments already.
+    /// Makes `name` a copy of `from`, complete or not at all, unless the user has `most`
+    /// environments already.
     pub fn copy(&self, from: &EnvName, name: &EnvName, most: u32) -> Result<()> {
         if self.open(name)?.is_some() {
             return Err(Error::refused(
@@ -277,7 +280,8 @@ impl Environments {
         self.set_used(name, 0)
     }
 
-    /// A new directory of the name `unfinished`, locked. `None`: somebody has removed it before it was.
+    /// A new locked directory of the name `unfinished`. `None`: another process removed it before
+    /// it was locked.
     fn make_locked(&self, unfinished: &CStr) -> Result<Option<OwnedFd>> {
         let make = || {
             make_directory(&self.directory, unfinished)?;
@@ -303,7 +307,7 @@ impl Environments {
         let unfinished = c_name(&format!("{COPY}{}-{name}", std::process::id()));
         tree::remove(&self.directory, &unfinished)?;
         let made = as_writer(|| {
-            // Who removes leftovers may take it for one until it is locked.
+            // Until it is locked, another process may take it for a leftover and remove it.
             let make = || self.make_locked(&unfinished);
             let target = (0..TRIES).find_map(|_| make().transpose());
             let target =
@@ -455,7 +459,8 @@ pub fn make_directory(parent: impl AsFd, name: impl Arg) -> Result<()> {
 pub const WORK: &str = ".work";
 
 /// The names of the upper and the work directory for the file system at `at`, both made if they do
-/// not exist. The upper directory is the root of the merged one, so it gets the owner and mode of `base`.
+/// not exist. The upper directory is the root of the merged one, so it gets the owner and mode of
+/// `base`.
 pub fn layer_directories(
     environment: impl AsFd,
     at: &Path,
@@ -464,7 +469,7 @@ pub fn layer_directories(
     let environment = environment.as_fd();
     let (upper, work) = layer_names(at);
     let make = |name: &str| match make_directory(environment, name) {
-        // Whoever made it may have been killed before it was root's.
+        // A process may have been killed after it made the directory and before it gave it to root.
         Err(error) if error.errno == Some(Errno::EXIST) => {
             give_to_root(environment, name).doing("chown", || name)
         }

@@ -88,7 +88,8 @@ impl Environments {
     ) -> Result<()> {
         let environment = self.open(name)?.ok_or_else(|| missing(name))?;
         let trial = root_directory(&environment, KEPT, false)?;
-        // One who is killed each time, by a limit of processor time, is not to leave a copy each time.
+        // A process that is killed each time, by a limit of processor time, must not leave a copy
+        // each time.
         let _ = self.remove_leftovers();
         self.complete_or_not_at_all(name, RenameFlags::EXCHANGE, |merged| {
             packages::copy_mark(&environment, merged)?;
@@ -111,7 +112,8 @@ pub(crate) struct Upper {
     pub(crate) below: Option<String>,
 }
 
-/// The layers for the file system at `at`, of which `base` is the root on the host, made if they do not exist.
+/// The layers for the file system at `at`, whose root on the host is `base`; made if they do not
+/// exist.
 pub(crate) fn upper_layers(
     environment: impl AsFd,
     at: &Path,

@@ -20,11 +20,11 @@ use std::os::fd::{AsFd, OwnedFd};
 /// program which container root has put into their home. Were it root's, the kernel would count what the
 /// environment uses (inotify instances, namespaces, signals) as root's own, and a user could use up root's.
 ///
-/// The kernel counts all processes in the namespace, whatever their ids there, for its owner, and
-/// with them those of the user's other environments, which have the same owner. As many of them may
-/// be there as the limit of processes of whoever creates the namespace says at this moment
-/// (`enforced_nproc_rlimit` and `is_rlimit_overlimit` in the kernel): `processes`, where that is
-/// not 0 and not more than the caller's own.
+/// The kernel counts all processes in the namespace for its owner, whatever their ids there,
+/// together with those of the user's other environments, which have the same owner. The limit is
+/// the one that the creator of the namespace has at this moment (`enforced_nproc_rlimit` and
+/// `is_rlimit_overlimit` in the kernel): `processes`, where that is not 0 and not more than the
+/// caller's own.
 pub fn create(identity: &Identity, processes: u32) -> Result<OwnedFd> {
     let create = || with_processes(processes, end_in_user_namespace);
     let (pid, pidfd) = with_uid(identity.nobodys_uid(), create)

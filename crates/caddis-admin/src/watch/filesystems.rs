@@ -169,7 +169,8 @@ fn open_root(local: &Local, at: &Path) -> std::result::Result<OwnedFd, Errno> {
     }
 }
 
-/// Opens the root of a watched mount again: by its path if the kernel knows that, so that nobody on the way is asked.
+/// Opens the root of a watched mount again, by its path if the kernel can resolve that without
+/// asking a server.
 fn open_again(mount: &Watched, types: &[String]) -> std::result::Result<OwnedFd, Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let known = ResolveFlags::NO_SYMLINKS | ResolveFlags::CACHED;
@@ -183,7 +184,7 @@ fn open_again(mount: &Watched, types: &[String]) -> std::result::Result<OwnedFd,
     open_root(&Local::new(&mounts, types), &mount.at)
 }
 
-/// The path of a directory by way of a mount.
+/// The path of a directory that is reached through a mount.
 fn path_on(
     mount: &Watched,
     types: &[String],

@@ -84,8 +84,8 @@ pub(crate) fn run(policy: &Policy, whom: &Whom, diff: &Diff) -> Result<Answer, E
     Ok(answer)
 }
 
-/// Reads the changes, with rights over files that the caller has not. So it writes to a pipe, whose other end is with
-/// the caller's own process. It ends when nobody reads that any more.
+/// Reads the changes, with rights over files that the caller does not have. So it writes to a pipe,
+/// which the caller's own process reads, and ends when that end is closed.
 fn read_all(
     identity: &Identity,
     below: &Below,

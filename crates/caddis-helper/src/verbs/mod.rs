@@ -20,8 +20,8 @@ use caddis_view::{Result, Runtime};
 use std::path::Path;
 use std::time::Instant;
 
-/// Does something with an environment under its lock; again, if it was removed, or what an ended instance of it had left,
-/// while the lock was waited for in between.
+/// Runs an operation on an environment under its lock. It starts again if the environment, or the
+/// directory of an ended instance, was removed while it waited for the lock.
 fn locked<T>(uid: u32, name: &EnvName, action: impl FnMut(&Runtime) -> Result<T>) -> Result<T> {
     locked_before(lock_deadline(), uid, name, action)
 }

@@ -29,7 +29,8 @@ pub(crate) fn run(
             end_idle(policy, runtime, "copy", from)?;
             let directory = there()?;
             finish(&environments, from)?;
-            // Copies of the base's files that a killed instance has left are told from the user's by being the same files.
+            // Copies of the base's files that a killed instance has left are the same files as the
+            // base's; the user's are not.
             caddis_changes::renew::give_back(&directory)?;
             environments.copy(from, name, policy.storage.environments)
         })?;

@@ -71,7 +71,7 @@ fn remove(
         }
         there()?;
         environments.remove(name)?;
-        // Whose word its try waited for is of no more interest.
+        // Its try is gone, and with it the need to know who decides about it.
         runtime.forget_owner();
         Ok(())
     })

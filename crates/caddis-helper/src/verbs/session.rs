@@ -97,7 +97,8 @@ pub(crate) fn run(
         };
         let (entrance, warnings) =
             start_or_join(policy, &identity, &environments, &name, &session, &settings)?;
-        // The command's process says it: this one has all signals blocked, and more rights than the caller.
+        // The command's process reports it: this one has all signals blocked, and more rights than
+        // the caller.
         command.warnings = warnings;
         let what = if entrance.is_start() { "start" } else { "join" };
         // The directory is not kept open: this process goes on for as long as the session, and holds nothing of

@@ -33,8 +33,8 @@ pub(crate) fn one(policy: &Policy, whom: &Whom, name: Option<&EnvName>) -> Resul
     }
 }
 
-/// Every one of every user that is meant; and where root asks, what runs on the host with ids of
-/// their environments.
+/// Ends all environments of these users. If root asks, it also ends what runs on the host with ids
+/// of their environments.
 pub(crate) fn every(policy: &Policy, whom: &Whom) -> Result<Answer, Error> {
     let mut errors = Vec::new();
     let mut uids: BTreeSet<u32> = whom.uids(policy)?.into_iter().collect();

@@ -18,7 +18,8 @@ pub struct Plan {
     pub overlays: Vec<Overlay>,
     /// What is mounted over them, outer directories first.
     pub steps: Vec<Step>,
-    /// Mounts of the host that cannot be shown: the layer of their changes would need a longer name than a file can have.
+    /// Mounts of the host that cannot be shown: the layer of their changes would need a name longer
+    /// than a file can have.
     pub left_out: Vec<PathBuf>,
 }
 

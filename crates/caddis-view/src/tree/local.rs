@@ -19,7 +19,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-/// Types of file systems that the kernel answers for by itself, beside those that the policy overlays.
+/// Types of file systems that the kernel serves by itself, beside those that the policy overlays.
 const KERNELS_OWN: [&str; 26] = [
     "bcachefs",
     "btrfs",
@@ -92,8 +92,8 @@ impl Local {
     /// Opens what is at `path`, as it is there: a link is not followed.
     ///
     /// # Errors
-    /// `XDEV`: it lies on a file system that is not the kernel's own, or not in the table. `LOOP`: there is a
-    /// link in the place of a directory.
+    /// `XDEV`: it lies on a file system that is not the kernel's own, or not in the table. `LOOP`:
+    /// there is a link where a directory is expected.
     pub fn open(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
         let (at, _) = self.containing(path).ok_or(Errno::XDEV)?;
         let root = self.root(at)?;

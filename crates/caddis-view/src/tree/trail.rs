@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 /// How many levels are kept open. Deeper ones are looked up again from the last of these.
 const MOST: usize = 200;
 
-/// The directories from the top of a tree to the one that was wanted last. They are kept open, so that
-/// the next one, which is mostly near, costs one look-up and not one for each directory above it.
+/// The directories from the top of a tree to the one that was asked for last. They are kept open,
+/// so that the next one, which is usually near, needs one look-up instead of one for each directory
+/// above it.
 #[derive(Debug)]
 pub struct Trail {
     flags: OFlags,
@@ -50,7 +51,7 @@ impl Trail {
         if common == depth && common == self.names.len() {
             return Ok(self.last());
         }
-        // One step below the last is the way that a tree is made; elsewhere, only what both have is of use.
+        // A walk makes the tree in steps of one level; otherwise, only the common part is of use.
         if common < self.names.len() || depth > common + 1 {
             self.deep = None;
             self.names.truncate(common.min(MOST));

@@ -6,8 +6,8 @@
 //!
 //! - those that not everybody may pass. The guard refuses every name in there alike; were some of
 //!   them covered, container root could tell which names exist.
-//! - those of ordinary users. Root's tools need nothing of theirs, and a user could fill one so that
-//!   a look takes for ever.
+//! - those of ordinary users. Root's tools need nothing of theirs, and a user could fill one so
+//!   that a scan does not end.
 
 use super::content::{policy_rc_d, sudoers, sudoers_include};
 use super::{Entry, Twin};
@@ -98,8 +98,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// What is in a directory that is to be looked into. One that cannot be listed, or is gone again, is left to the
-    /// guard.
+    /// The content of a directory that the scan enters. One that cannot be listed, or has been
+    /// removed, is left to the guard.
     pub(super) fn children(&self, path: &Path) -> Vec<PathBuf> {
         self.list(path).unwrap_or_default()
     }
@@ -183,8 +183,8 @@ impl<'a> Scan<'a> {
         )
     }
 
-    /// sudo without a password for the environment's user, also where sudo is installed later; and no
-    /// daemons started behind the user's back by a package's installation.
+    /// sudo without a password for the environment's user, also where sudo is installed later; and
+    /// no daemons started behind the user's back by a package's installation.
     fn add_helpful_files(&mut self) {
         let mut helpful = Vec::new();
         if !self.exists("/etc/sudoers.d") {
@@ -208,8 +208,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The directories above the entries: the merged directory gets its owner and mode from the veil, so
-    /// the veil's gets them from the base's.
+    /// The directories above the entries: the merged directory gets its owner and mode from the
+    /// veil, so the veil takes them from the base.
     fn add_directories(&mut self) {
         let paths: Vec<PathBuf> = self.found.keys().cloned().collect();
         let mut gone = Vec::new();

@@ -17,7 +17,8 @@ pub struct Environment {
     pub used: Option<u64>,
 }
 
-/// A line of `orphans`: one environment whose account is gone, or none in the directory that it has left.
+/// A line of `orphans`: one environment whose account is gone, or none in the directory that the
+/// account has left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
     /// Where it is below the directory of all environments.

@@ -18,11 +18,13 @@ pub struct List {
     #[command(flatten)]
     scope: Scope,
 
-    /// Those whose account is gone (with --user: by its former name or number), and the directories that they are in
+    /// Those whose account is gone (with --user: by its former name or number), and the directories
+    /// that they are in
     #[arg(long)]
     orphans: bool,
 
-    /// Print JSON: as `caddis list --json`, with user; with --orphans also directory, and no sessions
+    /// Print JSON: as `caddis list --json`, with user; with --orphans also directory, and no
+    /// sessions
     #[arg(long)]
     json: bool,
 }

@@ -1,4 +1,4 @@
-//! Environments whose account is gone: which are meant.
+//! Selects environments whose account is gone.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

@@ -29,7 +29,8 @@ enum Command {
 /// Check a policy file
 ///
 /// Every error is shown with file, line, column, key, and what is allowed. The exit status is 0 if there is none, else
-/// 1. It is 125 if the host's policy is missing, or if somebody else than root could exchange it: then nothing starts.
+/// 1. It is 125 if the host's policy is missing, or if somebody else than root could exchange it:
+///    then nothing starts.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Check {

@@ -19,9 +19,10 @@ use crate::session::environment_name;
 
 /// Remove users' environments, or those whose account is gone
 ///
-/// Asks first. Without a terminal to ask on, nothing is removed unless --yes is given. --orphans alone removes what was
-/// set aside when its account was deleted. With --user it is that user's only, by name or number, and those too that only
-/// seem to have no account: a name service that is away finds none.
+/// Asks first. Without a terminal to ask on, nothing is removed unless --yes is given. --orphans
+/// alone removes what was set aside when its account was deleted. With --user it is that user's
+/// only, by name or number, and those too that only seem to have no account: a name service that is
+/// away finds none.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, group = ArgGroup::new("which").args(["env", "orphans"]).required(true))]
 pub struct Remove {

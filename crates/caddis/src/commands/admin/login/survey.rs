@@ -264,7 +264,8 @@ fn name_of(account: &Account) -> Option<String> {
 /// The names of the groups that the policy leaves out, numbers resolved; those without a name are caddis-login's to know.
 pub fn bypass_names(policy: &Policy) -> Vec<String> {
     let name = |entry: &String| match number(entry.as_bytes()) {
-        // What takes the place of a byte that is no text is no sign of a name either, and refused as such.
+        // A replacement for bytes that are no text is no sign of a name either, and is refused as
+        // such.
         Some(gid) => group::name_of(gid).map(|name| String::from_utf8_lossy(&name).into_owned()),
         None => Some(entry.clone()),
     };
