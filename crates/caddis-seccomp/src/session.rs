@@ -19,7 +19,8 @@ pub struct Session {
     /// A filter does not see ids: this is for the user's own, too, though their events are theirs
     /// on the host as well.
     pub perf_events: bool,
-    /// add_key(2), keyctl(2), request_key(2), and pipes for notifications, which only keys send.
+    /// add_key(2), keyctl(2), request_key(2), pipes for notifications, which only keys send, and keys
+    /// of encrypted directories (fscrypt), which count against the same quota of a uid.
     ///
     /// Not some operations of keyctl(2): most of them make the keyrings of a uid if it has none,
     /// which stay, and which each nested user namespace has of its own.
@@ -43,12 +44,15 @@ const REQUEST_KEY: Numbers = [249, 287, 218, 310];
 const KEYCTL: Numbers = [250, 288, 219, 311];
 const PIPE2: Numbers = [293, 331, 59, 359];
 const SOCKET: Numbers = [41, 359, 198, 281];
+const IOCTL: Numbers = [16, 54, 29, 54];
 const IO_URING: [Numbers; 3] = [[425; 4], [426; 4], [427; 4]];
 /// Only programs for x86 of 32 bits have it.
 const SOCKETCALL: u32 = 102;
 
 const AF_NETLINK: u32 = 16;
 const NETLINK_CONNECTOR: u32 = 11;
+/// `_IOWR('f', 23, struct fscrypt_add_key_arg)` in the kernel's `include/uapi/linux/fscrypt.h`.
+const FS_IOC_ADD_ENCRYPTION_KEY: u32 = 0xc050_6617;
 /// `O_EXCL`, which means this for pipe2(2).
 const O_NOTIFICATION_PIPE: u32 = 0o200;
 
@@ -91,6 +95,9 @@ impl Session {
             }
             let notifications = vec![Condition::has(1, O_NOTIFICATION_PIPE)];
             refuse(PIPE2, notifications, Action::errno(libc::ENOPKG));
+            // What a file system without the feature says.
+            let fscrypt = vec![Condition::is(1, FS_IOC_ADD_ENCRYPTION_KEY)];
+            refuse(IOCTL, fscrypt, Action::errno(libc::EOPNOTSUPP));
         }
         if !self.process_events {
             let family = Condition::is(0, AF_NETLINK);
@@ -140,6 +147,7 @@ mod tests {
             (KEYCTL, libc::SYS_keyctl),
             (PIPE2, libc::SYS_pipe2),
             (SOCKET, libc::SYS_socket),
+            (IOCTL, libc::SYS_ioctl),
             (IO_URING[0], libc::SYS_io_uring_setup),
             (IO_URING[1], libc::SYS_io_uring_enter),
             (IO_URING[2], libc::SYS_io_uring_register),
@@ -166,6 +174,25 @@ mod tests {
                 session.filter().allows_all(),
                 !has_it && session.refuses_nothing()
             );
+        }
+    }
+
+    /// The keys of encrypted directories count for each uid as well; no other request is refused.
+    #[test]
+    fn of_the_requests_to_files_one_is_refused() {
+        let filter = NOTHING.filter();
+        for table in Architecture::HERE {
+            let call = IOCTL[*table as usize];
+            let decide =
+                |request: u64| filter.decide(table.audit(), call, &[3, request, 0, 0, 0, 0]);
+            let request = u64::from(FS_IOC_ADD_ENCRYPTION_KEY);
+            let refused = Action::errno(libc::EOPNOTSUPP);
+            assert_eq!(decide(request), refused);
+            // The kernel takes the lower half only.
+            assert_eq!(decide(request | 1 << 32), refused);
+            for other in [0, 0x5401, 0x5413, request + 1, request - 1] {
+                assert_eq!(decide(other), Action::Allow);
+            }
         }
     }
 
@@ -219,6 +246,6 @@ mod tests {
             ..NOTHING
         };
         let program = Program::of(&default.filter()).unwrap();
-        assert!(program.instructions().len() < 60, "{program:?}");
+        assert!(program.instructions().len() < 80, "{program:?}");
     }
 }
