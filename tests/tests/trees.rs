@@ -19,7 +19,7 @@ fn python(host: &Host, name: &str, program: &str) -> Output {
 
 /// What is left on disk of alice's environments, and of their instances.
 fn left(host: &Host) -> String {
-    let list = format!("ls -A {STATE} /run/caddis/1000 2> /dev/null | grep -v : | grep .");
+    let list = format!("ls -A -I .account {STATE} /run/caddis/1000 2> /dev/null | grep -v : | grep .");
     host.sh("root", &list).text().to_owned()
 }
 
@@ -104,7 +104,7 @@ fn a_removal_of_a_deep_tree_that_was_killed_is_finished_by_the_next() {
             "caddis remove --yes deep; caddis remove --yes other",
         )
         .ok();
-        let on_disk = host.sh("root", &format!("ls -A {STATE}"));
+        let on_disk = host.sh("root", &format!("ls -A -I .account {STATE}"));
         assert_eq!(on_disk.text(), "", "killed at {call} {number}");
     }
 }
@@ -181,6 +181,6 @@ fn a_file_that_cannot_be_removed_is_named() {
     host.sh("root", &format!("chattr -i {STATE}/.removed-*/@/etc/mine"))
         .ok();
     caddis(&host, &["new", "default"]).ok();
-    let on_disk = host.sh("root", &format!("ls -A {STATE}")).ok();
+    let on_disk = host.sh("root", &format!("ls -A -I .account {STATE}")).ok();
     assert_eq!(on_disk.text(), "default");
 }

@@ -236,7 +236,7 @@ fn a_keep_that_was_killed_is_finished_by_the_next_use() {
                 .ok();
             let left = host.sh(
                 "root",
-                &format!("ls -A {STATE} {STATE}/default | grep -e '^[.]' -e try -e keep; true"),
+                &format!("ls -A -I .account {STATE} {STATE}/default | grep -e '^[.]' -e try -e keep; true"),
             );
             assert_eq!(left.text(), "", "{calls} {number}");
             if !killed {
