@@ -19,7 +19,8 @@ fn python(host: &Host, name: &str, program: &str) -> Output {
 
 /// What is left on disk of alice's environments, and of their instances.
 fn left(host: &Host) -> String {
-    let list = format!("ls -A -I .account {STATE} /run/caddis/1000 2> /dev/null | grep -v : | grep .");
+    let list =
+        format!("ls -A -I .account {STATE} /run/caddis/1000 2> /dev/null | grep -v : | grep .");
     host.sh("root", &list).text().to_owned()
 }
 
