@@ -20,7 +20,8 @@ fn host() -> Host {
 
 fn prepared(host: Host) -> Host {
     let silent = ("silent.py", include_str!("../attacks/silent.py"));
-    install(&host, &[silent]);
+    let keeping = ("keeping.py", include_str!("../attacks/keeping.py"));
+    install(&host, &[silent, keeping]);
     host.sh("root", "install -d -o bob -g bob /srv/bob").ok();
     host
 }
@@ -215,6 +216,47 @@ fn a_home_directory_that_does_not_answer_is_named_and_left_out() {
     started.says("cannot use the home directory /srv/alices/home: its file server does not answer");
     // One that joins does not ask for it.
     assert_eq!(start().text(), "in");
+}
+
+/// The process that asks for alice's home hangs in the kernel, where SIGKILL has no effect. On the
+/// old code it kept all descriptors of the helper that had started it: the lock of the instance, and
+/// the caller's standard output, whose reader waited for its end.
+#[test]
+fn a_process_that_no_signal_ends_keeps_no_lock() {
+    let host = host();
+    // In a place that no view shows: process 1 does not ask for what is mounted there.
+    host.sh(
+        "root",
+        "install -d -o alice /tmp/alices/home /tmp/alices/other",
+    )
+    .ok();
+    let mut home = host.spawn(
+        "root",
+        &format!("python3 {DIRECTORY}/keeping.py 1000 /tmp/alices/home"),
+    );
+    home.until("mounted\n");
+    let start = |home: &str| {
+        let words = [HELPER, "session", "--home", home, "--", "echo", "in"];
+        let started = host.command("alice", &words).deadline(PATIENCE).run();
+        assert_eq!(started.ok().text(), "in");
+    };
+    let hang = || {
+        host.sh("root", "ps -eo stat=,uid= | grep -c '^D.* 1000$'")
+            .stdout
+    };
+    let starts = || start("/tmp/alices/home");
+    starts();
+    assert_ne!(hang().trim(), "0", "nothing hangs");
+    start("/tmp/alices/other");
+    ends(&host, "alice", &["run", "true"]);
+    ends(&host, "alice", &["stop"]);
+    starts();
+    ends(&host, "alice", &["remove", "--force", "--yes", "default"]);
+    starts();
+    let words = "admin remove --force --yes --user alice default";
+    ends(&host, "root", &words.split(' ').collect::<Vec<_>>());
+    assert_eq!(ends(&host, "alice", &["list", "--json"]).text(), "[]");
+    assert_ne!(hang().trim(), "0", "nothing hangs any more");
 }
 
 /// Paths of root's own mounts may be as long and as deep as the kernel takes them.

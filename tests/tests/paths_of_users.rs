@@ -94,6 +94,27 @@ fn links_of_users_are_not_followed_wherever_they_are() {
     );
 }
 
+/// On the old code a full scan opened every file that bob had made in a directory of root's in which
+/// everybody may make some.
+#[test]
+fn a_directory_that_everybody_may_fill_is_not_looked_into() {
+    let host = Host::start().unwrap();
+    // As `/var/lib/php/sessions`.
+    host.sh("root", "install -d -m 1733 /var/lib/anybody; install -d -m 755 /var/lib/roots; \
+                     install -m 600 /dev/null /var/lib/roots/of-root; install -m 600 /dev/null /var/lib/anybody/of-root")
+        .ok();
+    host.sh("bob", "cd /var/lib/anybody; touch $(seq -f of-bob-%g 2000)")
+        .ok();
+    let full =
+        "strace -f -o /srv/trace -e trace=%file,openat2,statx caddis admin refresh --quiet --full";
+    host.sh("root", full).ok();
+    let named = named(&host);
+    assert!(named.contains("/var/lib/roots/of-root"), "{named}");
+    assert!(!named.contains("anybody"), "{named}");
+    host.sh("root", "grep -q of-root /srv/trace").ok();
+    host.sh("root", "! grep of-bob /srv/trace").ok();
+}
+
 /// On the old code about one in five of the moments showed mode, owner and group of
 /// `/srv/closed/inside`.
 #[test]

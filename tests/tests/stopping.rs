@@ -188,3 +188,57 @@ fn a_user_removes_environments_at_once() {
         "[]"
     );
 }
+
+/// Two environments of alice's have ended but for a process that hangs in the kernel. On the old
+/// code `caddis remove` waited two minutes for each of them, without bound for many.
+#[test]
+fn environments_that_cannot_end_share_the_patience_of_a_removal() {
+    let host = Host::builder()
+        .disk("/data", FileSystem::Ext4, "64M")
+        .start()
+        .unwrap();
+    host.policy("[view]\nshared = [\"/data\"]\n");
+    host.sh(
+        "root",
+        "chmod 1777 /data; touch /data/s1 /data/s2; chmod 666 /data/s?",
+    )
+    .ok();
+    let mut stuck: Vec<HostChild> = ["s1", "s2"]
+        .iter()
+        .map(|name| {
+            let write = format!(
+                "echo; read -r go; exec dd if=/dev/zero of=/data/{name} bs=1 count=1 conv=notrunc"
+            );
+            session(&host, "alice", name, &write)
+        })
+        .collect();
+    host.sh("root", "fsfreeze -f /data").ok();
+    for session in &mut stuck {
+        session.send("go\n");
+    }
+    let hang = || host.sh("root", "pgrep -r D -x dd").stdout;
+    eventually("both hang", || hang().lines().count() == 2);
+    host.sh("root", "pkill -KILL -f ^caddis-init").ok();
+    host.caddis("alice", &["run", "-e", "idle", "true"])
+        .run()
+        .ok();
+    // Longer than the minute that they share.
+    let remove = "timeout -s KILL 100 caddis remove --yes s1 s2 idle";
+    let remove = host.sh("alice", remove);
+    host.sh("root", "fsfreeze -u /data").ok();
+    let remove = remove.exits(125);
+    for name in ["s1", "s2"] {
+        remove.clone().says(&format!(
+            "cannot wait for the end of the former instance of environment \"{name}\""
+        ));
+    }
+    // The one that can end does not suffer for the others.
+    assert_eq!(
+        remove.stderr.matches("caddis: cannot").count(),
+        2,
+        "{remove}"
+    );
+    host.comes_to("^caddis-init", 0);
+    let words = ["remove", "--yes", "s1", "s2"];
+    host.caddis("alice", &words).run().ok();
+}

@@ -110,6 +110,30 @@ fn a_removal_of_a_deep_tree_that_was_killed_is_finished_by_the_next() {
     }
 }
 
+/// What is too deep to be kept open is moved up, a thousand directories from one place. On the old
+/// code each was offered the names of all before it: half a million renames.
+#[test]
+fn many_directories_that_are_moved_up_cost_one_rename_each() {
+    let host = Host::start().unwrap();
+    // Wherever the limit is within these levels: at one of them, all directories are moved up.
+    let many = "import os
+os.mkdir('/opt/wide'); os.chdir('/opt/wide')
+for level in range(205):
+    os.mkdir('d')
+    if level > 185:
+        for number in range(1000): os.mkdir(f'w{number}')
+    os.chdir('d')";
+    python(&host, "wide", many).ok();
+    caddis(&host, &["stop", "wide"]).ok();
+    let script = "strace -f -u alice -o /srv/trace -e trace=renameat2 caddis remove --yes wide > /dev/null 2>&1 \
+                  && grep -c '[.]removing-' /srv/trace";
+    let count: u32 = host.sh("root", script).ok().text().parse().unwrap();
+    // Twice: two processes may write in between of one line of a call.
+    assert!((1000..=2010).contains(&count), "{count}");
+    let left = left(&host);
+    assert!(!left.contains("wide") && !left.contains(".rem"), "{left}");
+}
+
 /// Names, modes and kinds of files.
 const ODD: &str = r#"
 import os, socket, stat

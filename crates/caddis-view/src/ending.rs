@@ -16,17 +16,27 @@ use std::time::{Duration, Instant};
 /// Unmounting writes a file system's cache to disk, which can take a while, but not for ever.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// Waits until `instance` is gone.
+/// When a wait for the end of an instance that begins now ends.
+#[must_use]
+pub fn end_deadline() -> Instant {
+    Instant::now() + LONGEST
+}
+
+/// Waits until `instance` is gone, or until `end`.
 ///
 /// The first process of a session has its parent outside. As long as that one does not attend to its dead child, which
 /// its user can see to, the child cannot go, and process 1 with it, and root would wait as well. So such a parent is
 /// killed: at once if it is stopped, after a while if it only does nothing (a subreaper of the user's, a process that
 /// is frozen).
-pub fn wait_until_gone(instance: &Instance) -> Result<()> {
+pub fn wait_until_gone(instance: &Instance, end: Instant) -> Result<()> {
     let since = Instant::now();
-    while since.elapsed() < LONGEST {
-        if wait_for_end(&instance.pidfd, Some(Duration::from_secs(1)))? {
+    loop {
+        let rest = end.saturating_duration_since(Instant::now());
+        if wait_for_end(&instance.pidfd, Some(rest.min(Duration::from_secs(1))))? {
             return Ok(());
+        }
+        if Instant::now() >= end {
+            break;
         }
         let namespace = namespace(instance).into_iter().collect();
         end_careless_parents(&namespace, since.elapsed() >= PATIENCE);
@@ -34,7 +44,7 @@ pub fn wait_until_gone(instance: &Instance) -> Result<()> {
     let pid = instance.pid.as_raw_nonzero();
     let reason = format!(
         "process {pid} has not ended after {} seconds",
-        LONGEST.as_secs()
+        since.elapsed().as_secs()
     );
     Err(
         Error::refused("wait for the end of", "the former instance", reason)

@@ -12,13 +12,14 @@ use crate::credentials::{as_container_root, as_user};
 use crate::ending::wait_for_end;
 use crate::error::{Context, Error, Result, words, write_all};
 use crate::identity::Identity;
+use crate::init::leave_standard_files;
 use crate::instance::Instance;
 use crate::layers::attach;
 use crate::patient::{Wanted, open_all};
 use crate::place::{Missing, View};
 use crate::refresh::Overlays;
 use crate::start::read_all;
-use caddis_sys::{Forked, Namespaces, fork, unshare};
+use caddis_sys::{Forked, Namespaces, close_all_but, fork, unshare};
 use rustix::fs::{
     AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxAttributes, StatxFlags, fstat, openat,
     openat2, statx,
@@ -51,10 +52,12 @@ pub fn renew(instance: &Instance, identity: &Identity, policy: &caddis_policy::V
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).doing("pipe", || "to a child")?;
     match fork(Namespaces::Same).doing("start", || "a process for exposed paths")? {
         Forked::Child => {
-            drop(reader);
-            if let Err(error) = expose(instance, &overlays, identity, &changed) {
+            let done = let_go(&[&writer, &instance.pidfd], &overlays)
+                .and_then(|()| expose(instance, &overlays, identity, &changed));
+            if let Err(error) = done {
                 let _ = write_all(&writer, &error.to_bytes());
             }
+            // No destructor is to run: descriptors with an owner are closed.
             std::process::exit(0);
         }
         Forked::Parent(_, child) => {
@@ -151,6 +154,15 @@ fn look(directory: impl AsFd, path: &Path) -> std::result::Result<Statx, Errno> 
 fn number(directory: impl AsFd, path: &Path) -> Option<Number> {
     let stat = look(directory, path).ok()?;
     Some((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino))
+}
+
+/// The child may hang in the kernel, where no signal ends it: so it holds no lock of the caller's
+/// and none of its standard files.
+fn let_go(kept: &[&OwnedFd], overlays: &Overlays) -> Result<()> {
+    leave_standard_files()?;
+    let overlays = overlays.environments.iter().chain(&overlays.guards);
+    let kept = kept.iter().copied().chain(overlays).map(AsFd::as_fd);
+    close_all_but(&kept.collect::<Vec<_>>()).doing("close", || "the helper's descriptors")
 }
 
 /// The child: takes what the host has, as a start does, and shows it inside.

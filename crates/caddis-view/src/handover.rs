@@ -9,7 +9,7 @@ use rustix::net::{
     sendmsg, socketpair,
 };
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// Where it is given.
@@ -34,6 +34,12 @@ pub(crate) fn channel() -> Result<(Sender, Receiver)> {
     let (sender, receiver) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
         .doing("socketpair", || "to a child")?;
     Ok((Sender(sender), Receiver(receiver)))
+}
+
+impl AsFd for Sender {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 impl Sender {

@@ -8,6 +8,7 @@ use crate::visits::{Verdict, Visits};
 use rustix::fs::{FileType, Mode, OFlags, mknodat, openat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
 
 /// What an instance is in use for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +82,8 @@ impl Runtime {
     }
 
     /// Gives process 1 the time to decide; the lock is given back meanwhile, so that there may be another instance then.
-    pub fn wait_for_verdict(&self, instance: &Instance) -> Result<()> {
-        self.without_lock(|| wait_for_end(&instance.pidfd, Some(PAUSE)).map(drop))
+    pub fn wait_for_verdict(&self, instance: &Instance, end: Instant) -> Result<()> {
+        self.without_lock(end, || wait_for_end(&instance.pidfd, Some(PAUSE)).map(drop))
     }
 }
 

@@ -135,6 +135,11 @@ pub(crate) fn live(
 /// The first session's terminal, pipes and name are not to be held by a process that may outlive it.
 fn leave_the_terminal() -> Result<()> {
     setsid().doing("setsid", || "process 1")?;
+    leave_standard_files()
+}
+
+/// Gives up the caller's standard files.
+pub(crate) fn leave_standard_files() -> Result<()> {
     let null = openat(
         CWD,
         "/dev/null",

@@ -48,6 +48,8 @@ pub struct Runtime {
     lock: Option<OwnedFd>,
     /// The lock is held; not while its holder waits.
     held: Cell<bool>,
+    /// Another process holds the same lock on purpose: it stays when this one lets go of it.
+    shared: Cell<bool>,
     pub(crate) name: String,
     uid: u32,
 }
@@ -57,6 +59,9 @@ impl Drop for Runtime {
         // What cannot be looked at or removed now is swept later.
         if self.held.get() && self.is_needed().is_ok_and(|needed| !needed) {
             let _ = self.remove_all();
+        }
+        if self.held.get() && !self.shared.get() {
+            let _ = self.unlock();
         }
     }
 }
@@ -106,6 +111,10 @@ impl Runtime {
             if stat.st_nlink > 0 {
                 return Ok(Runtime::new(directory, Some(lock), uid, name));
             }
+            // Others use it without an end.
+            if Instant::now() >= end {
+                return Err(removed(name.as_str()));
+            }
         }
     }
 
@@ -114,6 +123,7 @@ impl Runtime {
         Runtime {
             directory,
             held: Cell::new(lock.is_some()),
+            shared: Cell::new(false),
             lock,
             name: name.to_string(),
             uid,
@@ -131,14 +141,21 @@ impl Runtime {
         flock(self.lock_file()?, FlockOperation::Unlock).doing("unlock", || &self.name)
     }
 
-    /// Releases the lock of an environment that runs.
-    pub fn leave_running(mut self) {
+    /// Releases the lock of an environment that runs. It is unlocked, not only closed: a child of ours
+    /// that hangs in the kernel may hold a copy of the descriptor.
+    pub fn leave_running(self) {
+        let _ = self.unlock();
+    }
+
+    /// In a child: leaves the lock to the process that it is a copy of.
+    pub(crate) fn leave_to_another(mut self) {
         self.held.set(false);
         self.lock = None;
     }
 
-    /// Another descriptor of the lock: it is held until both are closed.
+    /// Another descriptor of the lock: it is held until both are closed, or one is unlocked.
     pub(crate) fn duplicate_lock(&self) -> Result<OwnedFd> {
+        self.shared.set(true);
         rustix::io::fcntl_dupfd_cloexec(self.lock_file()?, 3).doing("dup", || "the lock")
     }
 
@@ -203,11 +220,11 @@ impl Runtime {
     }
 
     /// The instance that can be joined. One that is ending is waited for, since two overlays must not
-    /// have the same upper layer.
+    /// have the same upper layer; until `end` at most.
     ///
     /// # Errors
     /// [`REMOVED`] among others: the environment was removed meanwhile.
-    pub fn running(&self) -> Result<Option<Instance>> {
+    pub fn running(&self, end: Instant) -> Result<Option<Instance>> {
         loop {
             let Some(record) = self.record()? else {
                 return Ok(None);
@@ -229,21 +246,33 @@ impl Runtime {
                 return Ok(Some(Instance { pidfd, pid }));
             }
             // Without the lock, for which process 1 may itself be waiting.
-            self.wait_until_gone(&Instance { pidfd, pid })?;
+            self.wait_until_gone(&Instance { pidfd, pid }, end)?;
         }
     }
 
-    /// Waits for the end of an instance whose process 1 is ending or was killed; the lock is given back
-    /// meanwhile.
-    pub fn wait_until_gone(&self, instance: &Instance) -> Result<()> {
-        self.without_lock(|| wait_until_gone(instance))
+    /// Waits for the end of an instance whose process 1 is ending or was killed, until `end` at most; the
+    /// lock is given back meanwhile.
+    pub fn wait_until_gone(&self, instance: &Instance, end: Instant) -> Result<()> {
+        let named = |error: Error| {
+            let object = format!("the former instance of {}", self.label());
+            error.with_object(object)
+        };
+        self.without_lock(end, || wait_until_gone(instance, end).map_err(named))
     }
 
-    /// Waits for something; others may have the lock meanwhile.
-    pub(crate) fn without_lock(&self, wait: impl FnOnce() -> Result<()>) -> Result<()> {
+    fn label(&self) -> String {
+        format!("environment \"{}\"", self.name)
+    }
+
+    /// Waits for something; others may have the lock meanwhile. It is taken back before `end`.
+    pub(crate) fn without_lock(
+        &self,
+        end: Instant,
+        wait: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
         self.unlock()?;
         wait()?;
-        self.lock_again()
+        self.lock_again(end)
     }
 
     /// Takes the lock back after a wait without it.
@@ -251,17 +280,14 @@ impl Runtime {
     /// # Errors
     /// [`REMOVED`] if the environment was removed meanwhile, or its run-time directory was swept:
     /// lock it again and look. Other errors are the kernel's.
-    fn lock_again(&self) -> Result<()> {
+    fn lock_again(&self, end: Instant) -> Result<()> {
         let lock = self.lock_file()?;
-        lock_within_reason(lock, &self.name, lock_deadline())?;
+        lock_within_reason(lock, &self.name, end)?;
         if fstat(lock).doing("stat", || "the lock")?.st_nlink > 0 {
             self.held.set(true);
             return Ok(());
         }
-        let object = format!("the environment \"{}\"", self.name);
-        let mut error = Error::kernel("use", object, REMOVED);
-        error.reason = "it was removed at this moment".to_owned();
-        Err(error)
+        Err(removed(&self.name))
     }
 
     /// Tells the next session that the base was refreshed. No lock is needed: who deals with it looks again.
@@ -378,9 +404,15 @@ impl Runtime {
     /// Ends the instance: SIGTERM to all of its processes, then, after `grace`, SIGKILL.
     ///
     /// The lock is given back while this waits, because process 1 may be waiting for it in turn; the
-    /// record keeps others from joining meanwhile.
-    pub fn stop(&self, instance: &Instance, grace: Duration) -> Result<()> {
-        let label = &format!("environment \"{}\"", self.name);
+    /// record keeps others from joining meanwhile. Others may start it again before the lock is taken
+    /// back: so nothing is ended after `end`, however often the caller tries.
+    pub fn stop(&self, instance: &Instance, grace: Duration, end: Instant) -> Result<()> {
+        let label = &self.label();
+        if Instant::now() >= end {
+            let reason = "there is no time left: it is locked or started again and again";
+            return Err(Error::refused("stop", label, reason)
+                .hint("end the processes that use it (`caddis ps` shows them), and try again"));
+        }
         stopping::ask(instance, &self.open_record()?, label)?;
         self.unlock()?;
         let number = 0;
@@ -389,10 +421,10 @@ impl Runtime {
             instance,
             label,
         }];
-        if let Some((_, error)) = stopping::end(&mut left, grace).pop() {
+        if let Some((_, error)) = stopping::end(&mut left, grace, Some(end)).pop() {
             return Err(error);
         }
-        self.lock_again()
+        self.lock_again(end)
     }
 
     /// Removes the directory. From here on, the lock is held on a file without a name, so a process
@@ -414,6 +446,14 @@ impl Runtime {
         let _ = unlinkat(&user, format!("../{}", self.uid), AtFlags::REMOVEDIR);
         Ok(())
     }
+}
+
+/// What is returned as [`REMOVED`].
+fn removed(name: &str) -> Error {
+    let object = format!("the environment \"{name}\"");
+    let mut error = Error::kernel("use", object, REMOVED);
+    error.reason = "it was removed at this moment".to_owned();
+    error
 }
 
 /// The record in the run-time directory of `name`, and its file, which can be written to.
@@ -455,7 +495,7 @@ fn directory(run: &Path, uid: u32, name: &EnvName) -> Result<Option<OwnedFd>> {
 }
 
 /// How long somebody may keep an instance locked before others give up, and how often they look.
-const LONGEST: Duration = Duration::from_secs(60);
+pub const LONGEST: Duration = Duration::from_secs(60);
 pub(crate) const PAUSE: Duration = Duration::from_millis(3);
 
 /// When a wait for a lock that begins now ends.

@@ -26,7 +26,7 @@ pub mod build;
 pub mod cgroup;
 pub mod credentials;
 mod dev;
-mod ending;
+pub mod ending;
 pub mod error;
 pub mod exposed;
 mod filter;

@@ -4,16 +4,18 @@
 //!
 //! What the kernel can look up by itself is opened at once. Otherwise a child opens it and sends
 //! the descriptor. The child is the user's in every respect, so the user can end it. After a
-//! timeout, the child is no longer waited for.
+//! timeout, the child is no longer waited for. It may hang in the kernel, where no signal ends it.
+//! So it holds nothing of the process that started it: no lock, no end of a pipe.
 
 use crate::credentials::{as_user, stay_closed};
 use crate::error::{Context, Result};
 use crate::handover::{Sender, channel};
 use crate::identity::Identity;
+use crate::init::leave_standard_files;
 use crate::mountinfo::read_for;
 use crate::seen::Attributes;
 use crate::tree::Local;
-use caddis_sys::{Forked, Namespaces, fork};
+use caddis_sys::{Forked, Namespaces, close_all_but, fork};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use rustix::process::{Gid, Signal, Uid, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
@@ -131,11 +133,12 @@ fn ask(
     let (sender, receiver) = channel()?;
     let child = match fork(Namespaces::Same).doing("start", || "a process that asks a server")? {
         Forked::Child => {
-            drop(receiver);
-            for index in left {
+            let ready = leave_standard_files().is_ok() && close_all_but(&[sender.as_fd()]).is_ok();
+            for index in left.iter().filter(|_| ready) {
                 tell(identity, &sender, &wanted[*index]);
             }
-            std::process::exit(0);
+            // No destructor is to run: the descriptors are closed.
+            std::process::exit(i32::from(!ready));
         }
         Forked::Parent(_, child) => child,
     };

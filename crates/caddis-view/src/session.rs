@@ -1,7 +1,7 @@
 //! A session as the host sees it: the process that the caller waits for. It starts the command inside,
 //! passes signals on, and ends with the command's status.
 
-use crate::ending::wait_until_gone;
+use crate::ending::{end_deadline, wait_until_gone};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::instance::Instance;
@@ -196,7 +196,7 @@ fn gone(instance: &Instance, building: Option<Building>) -> Result<Ended> {
         return not_started(instance, error);
     }
     leave_pid_namespace()?;
-    wait_until_gone(instance)?;
+    wait_until_gone(instance, end_deadline())?;
     Ok(Ended::InstanceGone)
 }
 

@@ -79,7 +79,7 @@ impl Start<'_> {
             Forked::Child => {
                 let due = packages.is_some();
                 drop((answer, go, session, giver, packages));
-                runtime.leave_running();
+                runtime.leave_to_another();
                 let mut waiting = Some(Waiting {
                     answers,
                     // Else the caller says it.
@@ -197,6 +197,7 @@ impl Waiting {
     /// The view is complete, without what is `silent`. A caller that was killed meanwhile is a
     /// session that has ended.
     pub(crate) fn say_ready(self, silent: &[PathBuf]) -> Result<()> {
+        // Closed, not unlocked: the caller holds the same lock until it has heard of it.
         drop(self.lock);
         let mut answer = vec![if silent.is_empty() { READY } else { READY_BUT }];
         // As many as the pipe holds without a reader.

@@ -72,7 +72,7 @@ pub fn stop_each(run: &Path, wanted: &[(u32, EnvName)], grace: Duration) -> Vec<
             })
         })
         .collect();
-    let mut errors: BTreeMap<usize, Error> = end(&mut left, grace).into_iter().collect();
+    let mut errors: BTreeMap<usize, Error> = end(&mut left, grace, None).into_iter().collect();
     drop(left);
     let answer = |(number, (_, asked)): (usize, (String, Result<Option<Instance>>))| {
         asked.and_then(|_| errors.remove(&number).map_or(Ok(()), Err))
@@ -101,15 +101,22 @@ pub(crate) struct Asked<'a> {
 }
 
 /// Waits for all of them until `grace` is over, kills what is left, and waits for that. Those that
-/// are gone are taken out of `left`; returned is an error for each that is not, by its number.
-pub(crate) fn end(left: &mut Vec<Asked<'_>>, grace: Duration) -> Vec<(usize, Error)> {
-    wait(left, grace);
+/// are gone are taken out of `left`; returned is an error for each that is not, by its number. What
+/// is there at `latest` is killed then and not waited for beyond a moment.
+pub(crate) fn end(
+    left: &mut Vec<Asked<'_>>,
+    grace: Duration,
+    latest: Option<Instant>,
+) -> Vec<(usize, Error)> {
+    let rest = |latest: Instant| latest.saturating_duration_since(Instant::now());
+    wait(left, latest.map_or(grace, |latest| grace.min(rest(latest))));
     for Asked { instance, .. } in left.iter() {
         // Only an instance that is gone by now is not killed.
         let _ = pidfd_send_signal(&instance.pidfd, Signal::KILL);
     }
     let since = Instant::now();
-    while !left.is_empty() && since.elapsed() < LONGEST {
+    let longest = latest.map_or(LONGEST, |latest| LONGEST.min(rest(latest).max(MOMENT)));
+    while !left.is_empty() && since.elapsed() < longest {
         wait(left, MOMENT);
         if left.is_empty() {
             break;
@@ -119,7 +126,10 @@ pub(crate) fn end(left: &mut Vec<Asked<'_>>, grace: Duration) -> Vec<(usize, Err
         kill_members(&namespaces);
         end_careless_parents(&namespaces, since.elapsed() >= PATIENCE);
     }
-    left.iter().map(|one| (one.number, about(one))).collect()
+    let waited = since.elapsed();
+    left.iter()
+        .map(|one| (one.number, about(one, waited)))
+        .collect()
 }
 
 /// Waits until all are gone, but no longer than `limit`; keeps those that are not.
@@ -154,7 +164,7 @@ fn namespaces(left: &[Asked<'_>]) -> BTreeSet<u64> {
 }
 
 /// What of an instance is still there, and what to do about it.
-fn about(one: &Asked<'_>) -> Error {
+fn about(one: &Asked<'_>, waited: Duration) -> Error {
     let process_1 = one.instance.pid;
     let all: Vec<(Pid, &str)> = members(&namespaces(std::slice::from_ref(one)))
         .into_iter()
@@ -185,7 +195,7 @@ fn about(one: &Asked<'_>) -> Error {
     };
     let reason = format!(
         "these processes have not ended within {} seconds of SIGKILL: {}",
-        LONGEST.as_secs(),
+        waited.as_secs(),
         names.join(", ")
     );
     Error::refused("stop", one.label, reason).hint(hint)

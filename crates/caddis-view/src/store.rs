@@ -292,7 +292,8 @@ impl Environments {
             Err(error) if error.errno == Some(Errno::NOENT) => return Ok(None),
             other => other?,
         };
-        flock(&target, FlockOperation::LockExclusive).doing("lock", || "the copy")?;
+        // A process that takes it for a leftover may be frozen by its user, and others wait for us.
+        lock_within_reason(&target, &unfinished.to_string_lossy(), lock_deadline())?;
         let is_there = fstat(&target).doing("stat", || "the copy")?.st_nlink > 0;
         Ok(is_there.then_some(target))
     }

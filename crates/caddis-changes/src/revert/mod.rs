@@ -26,6 +26,7 @@ pub use plan::Change;
 use crate::renew;
 use caddis_policy::EnvName;
 use caddis_view::credentials::as_writer;
+use caddis_view::ending::end_deadline;
 use caddis_view::store::{Environments, missing};
 use caddis_view::{Error, Result, Runtime, instance};
 use std::os::fd::OwnedFd;
@@ -125,7 +126,7 @@ impl Reverted<'_> {
             // Missing ones are refused before a lock of theirs is made.
             self.directory()?;
             let runtime = Runtime::lock(self.run, self.ground.identity.uid, self.name)?;
-            let instance = match make_way(&runtime).and_then(|()| runtime.running()) {
+            let instance = match make_way(&runtime).and_then(|()| runtime.running(end_deadline())) {
                 Err(error) if error.errno == Some(instance::REMOVED) => continue,
                 other => other?,
             };

@@ -22,11 +22,16 @@ use std::time::Instant;
 
 /// Runs an operation on an environment under its lock. It starts again if the environment, or the
 /// directory of an ended instance, was removed while it waited for the lock.
-fn locked<T>(uid: u32, name: &EnvName, action: impl FnMut(&Runtime) -> Result<T>) -> Result<T> {
-    locked_before(lock_deadline(), uid, name, action)
+fn locked<T>(uid: u32, name: &EnvName, mut action: impl FnMut(&Runtime) -> Result<T>) -> Result<T> {
+    loop {
+        match locked_before(lock_deadline(), uid, name, &mut action) {
+            Err(error) if error.errno == Some(REMOVED) => {}
+            other => return other,
+        }
+    }
 }
 
-/// The same; nobody waits for the lock beyond `end`.
+/// The same; nobody waits for the lock beyond `end`, or starts again then.
 fn locked_before<T>(
     end: Instant,
     uid: u32,
@@ -36,7 +41,7 @@ fn locked_before<T>(
     loop {
         let runtime = Runtime::lock_before(end, Path::new(RUN), uid, name)?;
         match action(&runtime) {
-            Err(error) if error.errno == Some(REMOVED) => {}
+            Err(error) if error.errno == Some(REMOVED) && Instant::now() < end => {}
             other => return other,
         }
     }

@@ -7,6 +7,7 @@ use crate::answer::Answer;
 use crate::caller::Whom;
 use caddis_policy::{EnvName, Policy};
 use caddis_view::Error;
+use caddis_view::ending::end_deadline;
 use caddis_view::store::{Environments, missing};
 use rustix::io::Errno;
 
@@ -26,7 +27,7 @@ pub(crate) fn run(
         there()?;
         // Nothing may change while it is copied: half a package database is worse than none.
         locked(identity.uid, from, |runtime| {
-            end_idle(policy, runtime, "copy", from)?;
+            end_idle(policy, runtime, "copy", from, end_deadline())?;
             let directory = there()?;
             finish(&environments, from)?;
             // Copies of the base's files that a killed instance has left are the same files as the

@@ -7,12 +7,12 @@ use crate::answer::Answer;
 use crate::caller::Whom;
 use crate::host::RUN;
 use caddis_policy::{EnvName, Policy};
-use caddis_view::Error;
-use caddis_view::instance::lock_deadline;
+use caddis_view::instance::LONGEST;
 use caddis_view::stopping::stop_each;
 use caddis_view::store::{Environments, missing};
+use caddis_view::{Error, Runtime};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(crate) fn run(
     policy: &Policy,
@@ -31,11 +31,15 @@ pub(crate) fn run(
         }
         false => names.iter().map(|_| Ok(())).collect(),
     };
-    let end = lock_deadline();
-    for (name, stopped) in names.iter().zip(stopped) {
+    // For all together, in equal shares: one that is locked or does not end takes no other's.
+    let mut patience = LONGEST;
+    for ((name, stopped), left) in names.iter().zip(stopped).zip((1..=names.len()).rev()) {
+        let share = patience / u32::try_from(left).unwrap_or(u32::MAX);
         let result = match &environments {
             Some(environments) if stopped.is_ok() => {
-                remove(policy, environments, uid, name, force, end)
+                let (result, waited) = remove(policy, environments, uid, name, force, share);
+                patience = patience.saturating_sub(waited);
+                result
             }
             Some(_) => stopped,
             None => Err(missing(name)),
@@ -47,32 +51,39 @@ pub(crate) fn run(
     Ok(answer)
 }
 
+/// Removes one, for whose end and lock it waits for `patience` at most. Returned is also how long it
+/// waited: the removal itself takes as long as it takes.
 fn remove(
     policy: &Policy,
     environments: &Environments,
     uid: u32,
     name: &EnvName,
     force: bool,
-    end: Instant,
-) -> Result<(), Error> {
+    patience: Duration,
+) -> (Result<(), Error>, Duration) {
+    let since = Instant::now();
+    let end = since + patience;
+    let mut waited = None;
     let there = || match environments.open(name)? {
         Some(_) => Ok(()),
         None => Err(missing(name)),
     };
-    // Before a lock is made for it.
-    there()?;
-    locked_before(end, uid, name, |runtime| {
-        while force && let Some(instance) = runtime.running()? {
-            runtime.stop(&instance, policy.session.stop_grace)?;
+    let removal = |runtime: &Runtime| {
+        while force && let Some(instance) = runtime.running(end)? {
+            runtime.stop(&instance, policy.session.stop_grace, end)?;
         }
-        end_idle(policy, runtime, "remove", name)?;
+        end_idle(policy, runtime, "remove", name, end)?;
         if !force {
             refuse_to_disturb(environments, runtime, "remove", name)?;
         }
         there()?;
+        waited = Some(since.elapsed());
         environments.remove(name)?;
         // Its try is gone, and with it the need to know who decides about it.
         runtime.forget_owner();
         Ok(())
-    })
+    };
+    // Before a lock is made for it.
+    let result = there().and_then(|()| locked_before(end, uid, name, removal));
+    (result, waited.unwrap_or_else(|| since.elapsed()))
 }

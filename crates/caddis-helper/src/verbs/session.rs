@@ -16,6 +16,7 @@ use crate::{last_state, log, login, processes};
 use caddis_changes::renew::Renewal;
 use caddis_policy::{EnvName, Policy};
 use caddis_sys::{Signals, default_actions, empty_mask, pidfd_send_signal, set_mask};
+use caddis_view::ending::end_deadline;
 use caddis_view::exposed;
 use caddis_view::instance::REMOVED;
 use caddis_view::packages::{self, Due};
@@ -195,14 +196,14 @@ fn start_or_join(
             Err(error) if error.errno == Some(REMOVED) => continue,
             other => warnings.extend(other?),
         }
-        let running = match runtime.running() {
+        let running = match runtime.running(end_deadline()) {
             Err(error) if error.errno == Some(REMOVED) => continue,
             other => other?,
         };
         if let Some(instance) = running {
             if !runtime.is_of(environments.directory())? {
                 // Of an account that had the number before.
-                match runtime.stop(&instance, Duration::ZERO) {
+                match runtime.stop(&instance, Duration::ZERO, end_deadline()) {
                     Err(error) if error.errno != Some(REMOVED) => return Err(error),
                     _ => continue,
                 }
@@ -216,7 +217,7 @@ fn start_or_join(
                 return Ok((Entrance::join(instance, held), warnings));
             }
             // Process 1 was killed.
-            match runtime.wait_until_gone(&instance) {
+            match runtime.wait_until_gone(&instance, end_deadline()) {
                 Err(error) if error.errno != Some(REMOVED) => return Err(error),
                 _ => continue,
             }

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long process 1 may take to say whether an instance is still in use.
+/// How long process 1 may take to say whether an instance is still in use, where there is more time.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// The one of this name, or the one that is meant.
@@ -72,19 +72,21 @@ fn answer(errors: Vec<Error>) -> Answer {
     answer
 }
 
-/// Ends an instance that only lingers, under its lock; refuses to `operation` one in which something goes on.
+/// Ends an instance that only lingers, under its lock; refuses to `operation` one in which something
+/// goes on. Nothing is waited for beyond `end`.
 pub(crate) fn end_idle(
     policy: &Policy,
     runtime: &Runtime,
     operation: &str,
     name: &EnvName,
+    end: Instant,
 ) -> Result<(), Error> {
-    let since = Instant::now();
-    while let Some(instance) = runtime.running()? {
+    let decided = end.min(Instant::now() + LONGEST);
+    while let Some(instance) = runtime.running(end)? {
         let going_on = match runtime.in_use()? {
             Some(Use::Sessions) => Some("sessions are running in it".to_owned()),
-            Some(Use::Undecided) if since.elapsed() < LONGEST => {
-                runtime.wait_for_verdict(&instance)?;
+            Some(Use::Undecided) if Instant::now() < decided => {
+                runtime.wait_for_verdict(&instance, end)?;
                 continue;
             }
             // Whoever does not get to a decision has ended nothing yet.
@@ -97,7 +99,7 @@ pub(crate) fn end_idle(
                 "see them with `caddis ps {name}`, end them with `caddis stop {name}`"
             )));
         }
-        runtime.stop(&instance, policy.session.stop_grace)?;
+        runtime.stop(&instance, policy.session.stop_grace, end)?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::arguments::Word;
 use crate::caller::Whom;
 use caddis_changes::keep::merged;
 use caddis_policy::{EnvName, Policy};
+use caddis_view::ending::end_deadline;
 use caddis_view::owner::Owner;
 use caddis_view::store::{Environments, missing};
 use caddis_view::trial::{Trial, no_trial};
@@ -38,7 +39,13 @@ fn decide(
     name: &EnvName,
     word: Word,
 ) -> Result<(), Error> {
-    end_idle(policy, runtime, "decide about the try of", name)?;
+    end_idle(
+        policy,
+        runtime,
+        "decide about the try of",
+        name,
+        end_deadline(),
+    )?;
     environments.open(name)?.ok_or_else(|| missing(name))?;
     if word == Word::Discard && environments.trial(name)? == Some(Trial::Kept) {
         // It was to be kept, and could not be yet: the user may think better of it.
@@ -113,7 +120,7 @@ pub(crate) fn make_way(
     };
     refuse_to_disturb(environments, runtime, "use", name)?;
     // Whoever waited for it was killed, but perhaps not what it runs.
-    end_idle(policy, runtime, "use", name)?;
+    end_idle(policy, runtime, "use", name, end_deadline())?;
     match trial {
         Trial::Kept => {
             finish(environments, name)?;
@@ -137,11 +144,11 @@ pub(crate) fn begin(
     let parent = Owner::parent()?;
     let own = parent.is_some() && runtime.owner()? == parent;
     if own && environments.trial(name)? == Some(Trial::Undecided) {
-        end_idle(policy, runtime, "try something in", name)?;
+        end_idle(policy, runtime, "try something in", name, end_deadline())?;
         return Ok(None);
     }
     let said = make_way(policy, environments, runtime, name)?;
-    end_idle(policy, runtime, "try something in", name)?;
+    end_idle(policy, runtime, "try something in", name, end_deadline())?;
     environments.create(name, policy.storage.environments)?;
     // First: a try of which nobody knows whose it is can be discarded by anybody.
     runtime.note_owner(parent)?;

@@ -6,6 +6,7 @@ use rustix::fs::{AtFlags, RenameFlags, renameat_with, unlinkat};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Removes `name` inside `parent` with all that it holds. A name that is gone already is no error, so
 /// a removal that was killed can be repeated, also by two at once.
@@ -23,6 +24,10 @@ pub fn remove(parent: impl AsFd, name: &CStr) -> Result<()> {
 
 /// What is moved up is named so, and a number.
 pub(crate) const MOVED_UP: &str = ".removing-";
+
+/// The next number. This process offers no number twice: with many directories to be moved up,
+/// each would otherwise be offered the names of all that wait to be removed.
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// How many levels are kept open at once.
 const MAX_OPEN: usize = 200;
@@ -87,12 +92,13 @@ fn open_for_removal(parent: BorrowedFd<'_>, name: &CStr) -> Result<Option<OwnedF
 }
 
 fn move_up(top: BorrowedFd<'_>, directory: BorrowedFd<'_>, child: &CStr) -> Result<CString> {
-    let mut number = 0_u64;
     loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = CString::new(format!("{MOVED_UP}{number}")).unwrap_or_default();
         match renameat_with(directory, child, top, &name, RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(name),
-            Err(Errno::EXIST) => number += 1,
+            // Of a removal that was killed, or of another one.
+            Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno).doing("move", || shown(child)),
         }
     }

@@ -2,12 +2,13 @@
 //!
 //! Users own directories below `/var` and elsewhere, and exchange what is in them while root looks.
 //! So everything is looked at by descriptor ([`Local`]): what was checked is what is listed, and a
-//! link or a mount of a user's leads nowhere. Two kinds of directories are not entered:
+//! link or a mount of a user's leads nowhere. Some directories are not entered:
 //!
 //! - those that not everybody may pass. The guard refuses every name in there alike; were some of
 //!   them covered, container root could tell which names exist.
-//! - those of ordinary users. Root's tools need nothing of theirs, and a user could fill one so
-//!   that a scan does not end.
+//! - those of ordinary users, and those in which everybody may make files, such as
+//!   `/var/lib/php/sessions`. Root's tools need nothing of these, and a user could fill one so that
+//!   a scan does not end.
 
 use super::content::{policy_rc_d, sudoers, sudoers_include};
 use super::{Entry, Twin};
@@ -27,6 +28,9 @@ use std::path::{Path, PathBuf};
 /// Where packages put their files. Data directories are left out: root's tools do not need them, and
 /// they may be large.
 pub(super) const PLACES: [&str; 5] = ["/boot", "/etc", "/root", "/usr", "/var"];
+
+/// So many names are read of one directory: members of a group can fill one of root's, too.
+const MOST: usize = 100_000;
 
 /// What a look at the base has found so far.
 #[derive(Debug)]
@@ -114,6 +118,7 @@ impl<'a> Scan<'a> {
         let names = entries.filter(|entry| ![c".", c".."].contains(&entry.file_name()));
         let path_of = |name: &[u8]| path.join(OsStr::from_bytes(name));
         Ok(names
+            .take(MOST)
             .map(|entry| path_of(entry.file_name().to_bytes()))
             .collect())
     }
@@ -165,7 +170,7 @@ impl<'a> Scan<'a> {
         let inside = PLACES.iter().any(|place| path.starts_with(place)) || path == Path::new("/");
         inside
             && FileType::from_raw_mode(stat.st_mode) == FileType::Directory
-            && stat.st_mode & 0o001 != 0
+            && stat.st_mode & 0o003 == 0o001
             && !self.accounts.is_ordinary(stat.st_uid)
     }
 
