@@ -1,12 +1,17 @@
 //! The processes of instances, as the host's `/proc` shows them.
 
+use crate::caller::Whom;
+use crate::host::{local_name, range};
 use crate::output::encode;
-use caddis_policy::IdRange;
-use caddis_view::process::{Stat, Status, pid_namespace};
-use caddis_view::{Identity, Instance};
-use std::collections::BTreeMap;
+use caddis_policy::{IdRange, Policy};
+use caddis_view::Instance;
+use caddis_view::process::{Stat, Status, pid_namespace, start_of};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+
+/// So much of a command line is read. A process can have it point to all of its memory.
+const MOST: u64 = 64 * 1024;
 
 /// A process on the host.
 #[derive(Debug, Clone)]
@@ -58,7 +63,7 @@ impl Process {
     }
 
     fn read(&self, file: &str) -> Vec<u8> {
-        fs::read(format!("/proc/{}/{file}", self.host)).unwrap_or_default()
+        start_of(&format!("/proc/{}/{file}", self.host), MOST).unwrap_or_default()
     }
 }
 
@@ -68,15 +73,28 @@ pub fn all() -> BTreeMap<i32, Process> {
     that(|_| true)
 }
 
-/// Those that may be in an environment of `identity`'s, which is a fraction of the work on a busy host.
+/// Those that may be in an environment of this user's, whose host ids are in `range`. That is a
+/// fraction of the work on a busy host, and no other user decides how much it is.
 #[must_use]
-pub fn of_user(identity: &Identity) -> BTreeMap<i32, Process> {
+pub fn of_user(user: u32, range: &IdRange) -> BTreeMap<i32, Process> {
+    let inner = |uid| range.inner_uid(uid).is_some();
     that(|pid| {
         let owner = fs::metadata(format!("/proc/{pid}")).map(|metadata| metadata.uid());
-        let inner = |uid| identity.range.inner_uid(uid).is_some();
         // What is not dumpable seems to be root's; see proc(5).
-        owner.is_ok_and(|uid| uid == 0 || uid == identity.uid || inner(uid))
+        owner.is_ok_and(|uid| uid == 0 || uid == user || inner(uid))
     })
+}
+
+/// Those that may be in an environment that is meant: for a user who asks, no more than their own.
+pub(crate) fn of_those(policy: &Policy, whom: &Whom, uids: &[u32]) -> BTreeMap<i32, Process> {
+    let range = |uid| {
+        let name = local_name("/etc/passwd", uid);
+        range(policy, uid, name.as_deref()).ok()
+    };
+    match (whom.by_root, uids) {
+        (false, [uid]) => range(*uid).map_or_else(all, |range| of_user(*uid, &range)),
+        _ => all(),
+    }
 }
 
 fn that(wanted: impl Fn(i32) -> bool) -> BTreeMap<i32, Process> {
@@ -121,40 +139,41 @@ pub fn of_instance<'a>(
     let Some(init) = all.get(&first) else {
         return Vec::new();
     };
-    let belongs = |process: &Process| {
-        let mut one = Some(process);
-        for _ in 0..all.len() {
-            match one {
-                Some(process) if process.pid_namespace == init.pid_namespace => return true,
-                Some(process) => one = all.get(&process.parent),
-                None => return false,
+    // Downwards from those of its pid namespace, so that each is visited once however deep it is.
+    let mut children: BTreeMap<i32, Vec<&Process>> = BTreeMap::new();
+    for process in all.values() {
+        children.entry(process.parent).or_default().push(process);
+    }
+    let below = |from: Vec<&'a Process>, visit: &mut dyn FnMut(&'a Process) -> bool| {
+        let mut ahead = from;
+        while let Some(process) = ahead.pop() {
+            if visit(process) {
+                ahead.extend(children.get(&process.host).into_iter().flatten().copied());
             }
         }
-        false
     };
-    let members: BTreeMap<i32, &Process> = all
-        .iter()
-        .filter(|(pid, process)| **pid != first && belongs(process))
-        .map(|(pid, process)| (*pid, process))
-        .collect();
-    members
+    let inside = all
         .values()
-        .map(|process| (*process, session(&members, process, first)))
-        .collect()
-}
-
-/// Goes up from a process to the one whose parent is outside of the instance: the first process of
-/// its session. A daemon that has left its session is process 1's child instead.
-fn session(members: &BTreeMap<i32, &Process>, process: &Process, first: i32) -> Option<i32> {
-    let mut one = process;
-    for _ in 0..members.len() {
-        match members.get(&one.parent) {
-            Some(parent) => one = parent,
-            None if one.parent == first => return None,
-            None => return Some(one.inside()),
+        .filter(|process| process.pid_namespace == init.pid_namespace);
+    let mut members = BTreeSet::new();
+    below(inside.collect(), &mut |process| {
+        members.insert(process.host)
+    });
+    members.remove(&first);
+    // The first process of a session has its parent outside of the instance. A daemon that has left
+    // its session is process 1's child instead.
+    let mut sessions = BTreeMap::new();
+    for process in members.iter().filter_map(|pid| all.get(pid)) {
+        if process.parent != first && !members.contains(&process.parent) {
+            below(vec![process], &mut |one| {
+                sessions.insert(one.host, process.inside()).is_none()
+            });
         }
     }
-    None
+    members
+        .iter()
+        .filter_map(|pid| Some((all.get(pid)?, sessions.get(pid).copied())))
+        .collect()
 }
 
 /// A process of an environment, as others read of it.
@@ -218,4 +237,83 @@ pub fn boot_time() -> u64 {
         .find_map(|line| line.strip_prefix("btime "))
         .and_then(|seconds| seconds.trim().parse().ok())
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
+
+    /// By id, parent, and pid namespace.
+    fn table(of: &[(i32, i32, u64)]) -> BTreeMap<i32, Process> {
+        let one = |&(host, parent, pid_namespace): &(i32, i32, u64)| Process {
+            host,
+            inner: vec![host + 1000],
+            parent,
+            pid_namespace,
+            uid: 1,
+            uids: [1; 4],
+            terminal: 0,
+            started: 0,
+        };
+        of.iter().map(|line| (line.0, one(line))).collect()
+    }
+
+    #[allow(clippy::expect_used)]
+    fn instance(first: i32) -> Instance {
+        Instance {
+            pid: Pid::from_raw(first).expect("a number"),
+            pidfd: pidfd_open(getpid(), PidfdFlags::empty()).expect("a process"),
+        }
+    }
+
+    #[test]
+    fn members_and_their_sessions_are_found_from_above() {
+        let all = table(&[
+            (1, 0, 1),
+            (2, 1, 1),
+            // Process 1, which a process of the host has started.
+            (10, 2, 7),
+            // A session: its first process, a child, and what is in a pid namespace of its own.
+            (11, 2, 7),
+            (12, 11, 7),
+            (13, 12, 8),
+            (14, 13, 8),
+            // A daemon, and a child of it.
+            (15, 10, 7),
+            (16, 15, 9),
+            // Another environment, and one in a circle: a number that is used again.
+            (20, 2, 5),
+            (21, 22, 5),
+            (22, 21, 5),
+        ]);
+        let found = |first| -> Vec<(i32, Option<i32>)> {
+            let members = of_instance(&all, &instance(first)).into_iter();
+            members
+                .map(|(process, session)| (process.host, session))
+                .collect()
+        };
+        let session = Some(1011);
+        assert_eq!(
+            found(10),
+            [
+                (11, session),
+                (12, session),
+                (13, session),
+                (14, session),
+                (15, None),
+                (16, None)
+            ]
+        );
+        assert_eq!(found(20), [(21, None), (22, None)]);
+        assert_eq!(found(99), []);
+    }
+
+    #[test]
+    fn a_long_chain_is_no_more_work_than_a_short_one() {
+        let chain: Vec<(i32, i32, u64)> = (10..20_000).map(|pid| (pid, pid - 1, 7)).collect();
+        let all = table(&chain);
+        let members = of_instance(&all, &instance(10));
+        assert_eq!(members.len(), chain.len() - 1);
+    }
 }

@@ -9,7 +9,7 @@
 use crate::host::{RUN, ranges};
 use crate::processes::Process;
 use caddis_policy::{IdRange, Policy, RANGE, spare_uid};
-use caddis_view::process::{Status, pid_namespace, state_of};
+use caddis_view::process::{Stat, Status, pid_namespace, state_of};
 use caddis_view::refresh::instances_of;
 use caddis_view::{Error, Runtime};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -17,15 +17,15 @@ use rustix::fs::{CWD, Mode, OFlags, RawDir, SeekFrom, openat, seek};
 use rustix::process::{
     Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, setpriority_process,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long strays are stopped before they are killed, and how long they are killed.
+/// How long strays are looked for and stopped before they are killed, and how long they are killed.
 const STOPPING: Duration = Duration::from_secs(5);
-const KILLING: Duration = Duration::from_secs(10);
+const KILLING: Duration = Duration::from_secs(9);
 
 /// How long a killed process usually takes to be gone.
 const MOMENT: Timespec = Timespec {
@@ -93,25 +93,38 @@ impl Owners {
     }
 
     /// Whether a process, or one that it descends from, is in the pid namespace of an instance.
-    fn is_inside(&self, pid: i32) -> bool {
+    fn is_inside(&self, pid: i32, known: &mut Known) -> bool {
+        let mut above = Vec::new();
         let mut one = pid;
-        // A number that is used again may close a circle.
-        for _ in 0..1000 {
+        let inside = loop {
+            if let Some(inside) = known.get(&one) {
+                break *inside;
+            }
             if pid_namespace(one).is_some_and(|namespace| self.instances.contains(&namespace)) {
-                return true;
+                break true;
             }
-            match Status::of(one) {
-                Some(status) if status.parent > 0 => one = status.parent,
-                _ => return false,
+            // A number that is used again may close a circle.
+            known.insert(one, false);
+            above.push(one);
+            match Stat::of(one).ok().flatten() {
+                Some(stat) if stat.parent > 0 => one = stat.parent,
+                _ => break false,
             }
-        }
-        false
+        };
+        above.push(one);
+        known.extend(above.into_iter().map(|pid| (pid, inside)));
+        inside
     }
 
     /// Whose stray this is.
-    fn owner_of_stray(&self, pid: i32, status: &Status) -> Option<&(u32, IdRange)> {
+    fn owner_of_stray(
+        &self,
+        pid: i32,
+        status: &Status,
+        known: &mut Known,
+    ) -> Option<&(u32, IdRange)> {
         let owner = self.owner(status.uids)?;
-        let inside = !status.inner.is_empty() && self.is_inside(pid);
+        let inside = !status.inner.is_empty() && self.is_inside(pid, known);
         (!status.is_dead() && !inside).then_some(owner)
     }
 
@@ -120,9 +133,10 @@ impl Owners {
         &'a self,
         all: &'a BTreeMap<i32, Process>,
     ) -> impl Iterator<Item = (&'a Process, u32, &'a IdRange)> {
-        all.values().filter_map(|process| {
+        let mut known = Known::new();
+        all.values().filter_map(move |process| {
             let (uid, range) = self.owner(process.uids)?;
-            let inside = process.is_below() && self.is_inside(process.host);
+            let inside = process.is_below() && self.is_inside(process.host, &mut known);
             (!inside).then_some((process, *uid, range))
         })
     }
@@ -131,41 +145,70 @@ impl Owners {
     ///
     /// Numbers are given out in ascending order and looked at in that order, a few at a time: a
     /// process that forks and ends, again and again, is missed only to be met again under its next
-    /// number.
-    fn each(&self, mut act: impl FnMut(&Stray)) -> Vec<Stray> {
+    /// number. Ends at `until`, wherever it is then.
+    fn each(&self, until: Instant, mut act: impl FnMut(&Stray)) -> Pass {
+        let mut pass = Pass::default();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let Ok(proc) = openat(CWD, "/proc", flags, Mode::empty()) else {
-            return Vec::new();
+            return pass;
         };
         // What comes before the processes has longer names.
         let _ = seek(&proc, SeekFrom::Start(FIRST_PROCESS));
         let mut buffer = [MaybeUninit::uninit(); 64];
         let mut entries = RawDir::new(proc, &mut buffer);
-        let mut found = Vec::new();
-        while let Some(Ok(entry)) = entries.next() {
+        let mut known = Known::new();
+        while let Some(entry) = entries.next() {
+            let Ok(entry) = entry else {
+                return pass;
+            };
             let name = entry.file_name().to_str().ok();
-            if let Some(stray) = name.and_then(|name| self.stray(name.parse().ok()?)) {
+            let pid = name.and_then(|name| name.parse().ok());
+            if let Some(stray) = pid.and_then(|pid| self.stray(pid, &mut known)) {
                 act(&stray);
-                found.push(stray);
+                pass.found.push(stray);
+            }
+            if Instant::now() >= until {
+                return pass;
             }
         }
-        found
+        pass.complete = true;
+        pass
     }
 
-    fn stray(&self, pid: i32) -> Option<Stray> {
-        self.owner_of_stray(pid, &Status::of(pid)?)?;
+    fn stray(&self, pid: i32, known: &mut Known) -> Option<Stray> {
+        self.owner_of_stray(pid, &Status::of(pid)?, known)?;
         let pid = Pid::from_raw(pid)?;
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
         // Looked at again: the descriptor may be another process's that has got this number
-        // meanwhile.
-        let status = Status::of(pid.as_raw_nonzero().get())?;
-        let (uid, _) = *self.owner_of_stray(pid.as_raw_nonzero().get(), &status)?;
+        // meanwhile. What is known of its parents holds for the pass.
+        let number = pid.as_raw_nonzero().get();
+        known.remove(&number);
+        let status = Status::of(number)?;
+        let (uid, _) = *self.owner_of_stray(number, &status, known)?;
         Some(Stray {
             pid,
             pidfd,
             uid,
             state: status.state,
         })
+    }
+}
+
+/// Which processes are inside of an instance, as one pass over all has found it: each is looked at
+/// once, however deep it is.
+type Known = HashMap<i32, bool>;
+
+/// A look at all processes.
+#[derive(Default)]
+struct Pass {
+    found: Vec<Stray>,
+    /// It has come to the end.
+    complete: bool,
+}
+
+impl Pass {
+    fn found_none(&self) -> bool {
+        self.complete && self.found.is_empty()
     }
 }
 
@@ -185,17 +228,18 @@ struct Stray {
 /// time, because the user's own processes, which nobody touches here, may start new ones.
 #[must_use]
 pub fn end(policy: &Policy, uids: &[u32]) -> Vec<Error> {
+    let until = Instant::now() + STOPPING;
     let owners = Owners::of(policy, uids);
-    if owners.each(|_| ()).is_empty() && owners.each(|_| ()).is_empty() {
+    let none = || owners.each(until, |_| ()).found_none();
+    if none() && none() {
         return Vec::new();
     }
     // Against hundreds that want the processor as well. Where it cannot be, it takes more rounds.
     let _ = setpriority_process(None, -20);
-    let since = Instant::now();
     let mut asked = BTreeSet::new();
-    while since.elapsed() < STOPPING {
+    while Instant::now() < until {
         let mut running = 0;
-        owners.each(|stray| {
+        owners.each(until, |stray| {
             let stopped = match stray.state {
                 'T' | 't' | 'D' => true,
                 // Its first thread has ended, and does not show what the others do.
@@ -211,22 +255,40 @@ pub fn end(policy: &Policy, uids: &[u32]) -> Vec<Error> {
             break;
         }
     }
-    let since = Instant::now();
+    let until = Instant::now() + KILLING;
     let mut none = 0;
     loop {
-        let strays = owners.each(|stray| {
+        let pass = owners.each(until, |stray| {
             let _ = pidfd_send_signal(&stray.pidfd, Signal::KILL);
         });
-        none = if strays.is_empty() { none + 1 } else { 0 };
-        if none == 2 || since.elapsed() >= KILLING {
-            return left(&strays);
+        none = if pass.found_none() { none + 1 } else { 0 };
+        if none == 2 {
+            return Vec::new();
         }
-        let mut ends: Vec<PollFd<'_>> = strays
+        if Instant::now() >= until {
+            let mut errors = left(&pass.found);
+            if errors.is_empty() {
+                errors.push(too_many());
+            }
+            return errors;
+        }
+        let mut ends: Vec<PollFd<'_>> = pass
+            .found
             .iter()
             .map(|stray| PollFd::new(&stray.pidfd, PollFlags::IN))
             .collect();
         let _ = poll(&mut ends, Some(&MOMENT));
     }
+}
+
+/// Nothing is known to be left, nor that nothing is.
+fn too_many() -> Error {
+    let reason = format!(
+        "{} seconds were not enough to look at all processes of the host twice",
+        KILLING.as_secs()
+    );
+    Error::refused("stop", "the processes outside of environments", reason)
+        .hint("try again; see what is left with `caddis admin ps`")
 }
 
 fn left(strays: &[Stray]) -> Vec<Error> {

@@ -17,6 +17,7 @@ mod keyctl;
 mod listxattrat;
 mod memory;
 mod mount_setattr;
+mod pidfd_info;
 mod scheduling;
 mod seccomp;
 mod signals;
@@ -34,6 +35,7 @@ pub use keyctl::join_new_session_keyring;
 pub use listxattrat::listxattrat;
 pub use memory::Code;
 pub use mount_setattr::{MountAttr, mount_setattr};
+pub use pidfd_info::pidfd_uids;
 pub use scheduling::never_preempt;
 pub use seccomp::install_filter;
 pub use signals::{

@@ -7,8 +7,8 @@ use crate::process::{Stat, Status, pid_namespace};
 use crate::stopping::PATIENCE;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
-use std::collections::BTreeSet;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -80,22 +80,35 @@ pub(crate) fn namespace(instance: &Instance) -> Option<u64> {
 /// Kills the parents outside of dead processes in these pid namespaces: those that are stopped, or
 /// `all` but root's and those that we descend from.
 pub(crate) fn end_careless_parents(namespaces: &BTreeSet<u64>, all: bool) {
-    let parents: BTreeSet<i32> = members(namespaces)
+    let children: BTreeMap<i32, i32> = members(namespaces)
         .into_iter()
-        .filter_map(|pid| stat(pid.as_raw_nonzero().get()))
-        .filter(|stat| stat.state == 'Z')
-        .map(|stat| stat.parent)
+        .filter_map(|pid| dead_child(pid.as_raw_nonzero().get()))
         .collect();
     let ancestors = ancestors();
-    for parent in parents {
+    for (parent, child) in children {
+        let Some(pidfd) =
+            Pid::from_raw(parent).and_then(|parent| pidfd_open(parent, PidfdFlags::empty()).ok())
+        else {
+            continue;
+        };
+        // Looked at again: if the descriptor is not that parent's, whose number this is now, then it
+        // is the one of a process that is gone.
+        let inside = pid_namespace(child).is_some_and(|one| namespaces.contains(&one));
+        let still = inside && dead_child(child) == Some((parent, child));
         let outside = pid_namespace(parent) == pid_namespace(Pid::INIT.as_raw_nonzero().get());
         let stopped = stat(parent).is_some_and(|stat| ['T', 't'].contains(&stat.state));
         let careless =
             all && !ancestors.contains(&parent) && real_uid(parent).is_some_and(|uid| uid != 0);
-        if let (true, true, Some(parent)) = (outside, stopped || careless, Pid::from_raw(parent)) {
-            let _ = kill_process(parent, Signal::KILL);
+        if still && outside && (stopped || careless) {
+            let _ = pidfd_send_signal(&pidfd, Signal::KILL);
         }
     }
+}
+
+/// The parent of a process, and the process, if it is dead.
+fn dead_child(pid: i32) -> Option<(i32, i32)> {
+    let stat = stat(pid).filter(|stat| stat.state == 'Z')?;
+    Some((stat.parent, pid))
 }
 
 /// Kills all processes of these pid namespaces.
@@ -114,16 +127,29 @@ pub(crate) fn kill_members(namespaces: &BTreeSet<u64>) {
 }
 
 /// The processes of these pid namespaces, dead ones that nobody has waited for among them.
-pub(crate) fn members(namespaces: &BTreeSet<u64>) -> Vec<Pid> {
+fn members(namespaces: &BTreeSet<u64>) -> Vec<Pid> {
+    members_of_each(namespaces)
+        .into_values()
+        .flatten()
+        .collect()
+}
+
+/// The same, by their namespace.
+pub(crate) fn members_of_each(namespaces: &BTreeSet<u64>) -> BTreeMap<u64, Vec<Pid>> {
+    let mut members: BTreeMap<u64, Vec<Pid>> = BTreeMap::new();
     let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
+        return members;
     };
     let pids = entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| pid_namespace(*pid).is_some_and(|one| namespaces.contains(&one)))
-        .filter_map(Pid::from_raw)
-        .collect()
+    for pid in pids {
+        let namespace = pid_namespace(pid).filter(|one| namespaces.contains(one));
+        if let (Some(namespace), Some(pid)) = (namespace, Pid::from_raw(pid)) {
+            members.entry(namespace).or_default().push(pid);
+        }
+    }
+    members
 }
 
 /// This process and those it descends from.

@@ -7,6 +7,7 @@
 use crate::error::{Context, Result};
 use crate::instance::Instance;
 use crate::mountinfo::read_for;
+use crate::process::start_of;
 use crate::refresh::Overlays;
 use crate::tree::Local;
 use rustix::fs::{
@@ -59,6 +60,9 @@ const MOST_LINES: usize = 100_000;
 
 /// The same for what is open.
 const MOST_OPEN: usize = 10_000;
+
+/// What is looked for comes first; the locks of a file, any number of them, come later.
+const MOST_INFO: u64 = 4096;
 
 impl Layers {
     /// Those of `overlays` of `instance`.
@@ -117,16 +121,23 @@ impl Layers {
         let mut held = BTreeSet::new();
         let numbers = fs::read_dir(format!("/proc/{pid}/fdinfo"))?.flatten();
         for entry in numbers.take(MOST_OPEN) {
-            let info = fs::read(entry.path()).unwrap_or_default();
+            let number = entry.file_name();
+            let Ok(path) = fs::read_link(Path::new(&format!("/proc/{pid}/fd")).join(&number))
+            else {
+                continue;
+            };
+            // Not even asked about: the kernel names each of the files that an epoll descriptor
+            // waits for, a million of them.
+            if !path.is_absolute() {
+                continue;
+            }
+            let info = format!("/proc/{pid}/fdinfo/{}", number.display());
+            let info = start_of(&info, MOST_INFO).unwrap_or_default();
             let Some((mount, inode)) = parse_fdinfo(&info) else {
                 continue;
             };
             let layer = self.layers.iter().find(|layer| layer.mount == mount);
             let Some(layer) = layer.filter(|_| inode & LAYER_BITS != 0) else {
-                continue;
-            };
-            let number = entry.file_name();
-            let Ok(path) = fs::read_link(Path::new(&format!("/proc/{pid}/fd")).join(number)) else {
                 continue;
             };
             let file = Held {
@@ -215,7 +226,7 @@ fn parse_mapping(line: &[u8]) -> Option<(u64, u64, PathBuf)> {
 
 /// Mount id and inode of `/proc/PID/fdinfo/N`; see proc_pid_fdinfo(5).
 fn parse_fdinfo(text: &[u8]) -> Option<(u64, u64)> {
-    let text = std::str::from_utf8(text).ok()?;
+    let text = String::from_utf8_lossy(text);
     let number = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim().parse().ok()

@@ -4,8 +4,26 @@
 use crate::error::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::io::Read as _;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
+
+/// The first `most` bytes of a file of `/proc`. A process decides how long those about it are, up to
+/// all of its memory.
+pub fn start_of(path: &str, most: u64) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    std::fs::File::open(path)?
+        .take(most)
+        .read_to_end(&mut start)?;
+    Ok(start)
+}
+
+/// A status with as many groups as the kernel allows (65,536) fits in, with a lot of room.
+const MOST_STATUS: u64 = 1 << 20;
+
+/// What a short file of `/proc` needs.
+const SHORT: u64 = 4096;
 
 /// What is needed of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +36,8 @@ pub struct Stat {
     pub parent: i32,
     /// The device number of its controlling terminal; 0: none.
     pub terminal: u32,
+    /// How many threads it has.
+    pub threads: u32,
     /// When it started, in clock ticks since the boot: with its id, this names it for good.
     pub started: u64,
     /// It has the name of a process 1.
@@ -77,6 +97,7 @@ impl Stat {
             state,
             parent: field(4)?.parse().ok()?,
             terminal: field(7)?.parse().unwrap_or(0),
+            threads: field(20)?.parse().unwrap_or(1),
             started: number(22)?,
             ours: stat.windows(NAME.len()).any(|part| part == NAME),
             doomed: dead || number(9)? & ENDING != 0 || number(31)? & KILLED != 0,
@@ -102,19 +123,36 @@ pub struct Status {
 
 impl Status {
     /// `None`: there is no such process.
+    ///
+    /// The file `status` is the last resort: the kernel writes down all groups for whoever reads its
+    /// first byte, and container root can give 65,536 to each process, which takes 30 milliseconds.
     #[must_use]
     pub fn of(pid: i32) -> Option<Status> {
-        Status::parse(&std::fs::read(format!("/proc/{pid}/status")).ok()?)
+        Status::without_groups(pid)
+            .or_else(|| Status::parse(&start_of(&format!("/proc/{pid}/status"), MOST_STATUS).ok()?))
+    }
+
+    /// The same from what the kernel says without the groups. `None` as well: it does not, see
+    /// [`caddis_sys::pidfd_uids`].
+    fn without_groups(pid: i32) -> Option<Status> {
+        let process = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+        let uids = caddis_sys::pidfd_uids(&process).ok()?;
+        let stat = Stat::of(pid).ok()??;
+        let info = start_of(&format!("/proc/self/fdinfo/{}", process.as_raw_fd()), SHORT).ok()?;
+        Some(Status {
+            state: stat.state,
+            parent: stat.parent,
+            uids,
+            // Last: so it is still there, and no other process has had the number.
+            inner: inner(&info, pid)?,
+            threads: stat.threads,
+        })
     }
 
     /// The name on the first line may hold any bytes but a line feed, which the kernel escapes.
     #[must_use]
     pub fn parse(status: &[u8]) -> Option<Status> {
-        let field = |name: &str| {
-            let mut lines = status.split(|byte| *byte == b'\n');
-            let value = lines.find_map(|line| line.strip_prefix(name.as_bytes()))?;
-            std::str::from_utf8(value).ok()
-        };
+        let field = |name: &str| field(status, name);
         let numbers = |name: &str| field(name).map(str::split_ascii_whitespace);
         let mut uids = numbers("Uid:")?.map(str::parse);
         let mut uid = || uids.next()?.ok();
@@ -122,10 +160,7 @@ impl Status {
             state: field("State:")?.trim_start().chars().next()?,
             parent: numbers("PPid:")?.next()?.parse().ok()?,
             uids: [uid()?, uid()?, uid()?, uid()?],
-            inner: numbers("NSpid:")?
-                .skip(1)
-                .filter_map(|id| id.parse().ok())
-                .collect(),
+            inner: below(status)?,
             threads: numbers("Threads:")?.next()?.parse().ok()?,
         })
     }
@@ -135,6 +170,25 @@ impl Status {
     pub fn is_dead(&self) -> bool {
         self.state == 'X' || self.state == 'Z' && self.threads <= 1
     }
+}
+
+/// The value of a line that begins so.
+fn field<'a>(text: &'a [u8], name: &str) -> Option<&'a str> {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let value = lines.find_map(|line| line.strip_prefix(name.as_bytes()))?;
+    std::str::from_utf8(value).ok()
+}
+
+/// The ids in the pid namespaces below the reader's.
+fn below(text: &[u8]) -> Option<Vec<i32>> {
+    let ids = field(text, "NSpid:")?.split_ascii_whitespace().skip(1);
+    Some(ids.filter_map(|id| id.parse().ok()).collect())
+}
+
+/// The same of the process `pid`, from what is told of a descriptor for it; `None`: it is gone.
+fn inner(info: &[u8], pid: i32) -> Option<Vec<i32>> {
+    let there = field(info, "Pid:")?.trim().parse() == Ok(pid);
+    there.then(|| below(info))?
 }
 
 /// The inode number of the pid namespace that a process is in.
@@ -153,7 +207,7 @@ pub fn state_of(pid: Pid) -> &'static str {
     let pid = pid.as_raw_nonzero().get();
     let state = Stat::of(pid).ok().flatten().map(|stat| stat.state);
     // To the rest of the kernel's answers a frozen process is an uninterruptible one.
-    let waits_in = std::fs::read(format!("/proc/{pid}/wchan")).unwrap_or_default();
+    let waits_in = start_of(&format!("/proc/{pid}/wchan"), SHORT).unwrap_or_default();
     match (state, waits_in.as_slice()) {
         (_, b"__refrigerator" | b"do_freezer_trap") => FROZEN,
         (Some('D'), _) => "uninterruptible",
@@ -183,6 +237,7 @@ mod tests {
             state: 'S',
             parent: 1,
             terminal: 4,
+            threads: 17,
             started: 777,
             ours: true,
             doomed: false,
@@ -220,6 +275,30 @@ mod tests {
         fn any_bytes_are_read_without_a_panic(text: Vec<u8>) {
             let _ = (Status::parse(&text), Stat::parse(&text));
         }
+    }
+
+    #[test]
+    fn a_descriptor_tells_the_ids_below() {
+        let info = b"pos:\t0\nflags:\t02\nPid:\t7\nNSpid:\t7\t2\t1\n";
+        assert_eq!(inner(info, 7), Some(vec![2, 1]));
+        // It is gone, or the number means another process there.
+        assert_eq!(inner(info, 8), None);
+        assert_eq!(inner(b"Pid:\t-1\nNSpid:\t-1\n", 7), None);
+    }
+
+    #[test]
+    fn both_ways_to_read_a_status_agree() {
+        let own = std::process::id().cast_signed();
+        let text = start_of(&format!("/proc/{own}/status"), MOST_STATUS).expect("a file");
+        let whole = Status::parse(&text).expect("a status");
+        let status = Status::of(own).expect("a status");
+        assert_eq!((status.uids, status.parent), (whole.uids, whole.parent));
+        assert_eq!(status.inner, whole.inner);
+    }
+
+    #[test]
+    fn no_more_is_read_than_is_wanted() {
+        assert_eq!(start_of("/dev/zero", 3).expect("a file"), [0; 3]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! ignore SIGTERM, that are frozen or that hang in the kernel. So every process 1 gets its signal
 //! before anybody is waited for. No lock is taken: its holder may be frozen as well.
 
-use crate::ending::{end_careless_parents, kill_members, members, namespace};
+use crate::ending::{end_careless_parents, kill_members, members_of_each, namespace};
 use crate::error::{Context, Error, Result};
 use crate::instance::{Instance, Runtime};
 use crate::process::{FROZEN, state_of};
@@ -117,7 +117,7 @@ pub(crate) fn end(
     let since = Instant::now();
     let longest = latest.map_or(LONGEST, |latest| LONGEST.min(rest(latest).max(MOMENT)));
     while !left.is_empty() && since.elapsed() < longest {
-        wait(left, MOMENT);
+        wait(left, MOMENT.min(longest.saturating_sub(since.elapsed())));
         if left.is_empty() {
             break;
         }
@@ -127,9 +127,17 @@ pub(crate) fn end(
         end_careless_parents(&namespaces, since.elapsed() >= PATIENCE);
     }
     let waited = since.elapsed();
-    left.iter()
-        .map(|one| (one.number, about(one, waited)))
-        .collect()
+    // One look for all, so that many take no longer.
+    let mut members = match left.is_empty() {
+        true => BTreeMap::new(),
+        false => members_of_each(&namespaces(left)),
+    };
+    let mut about = |one: &Asked<'_>| {
+        let namespace = namespace(one.instance);
+        let own = namespace.and_then(|namespace| members.remove(&namespace));
+        (one.number, about(one, own.unwrap_or_default(), waited))
+    };
+    left.iter().map(&mut about).collect()
 }
 
 /// Waits until all are gone, but no longer than `limit`; keeps those that are not.
@@ -164,9 +172,9 @@ fn namespaces(left: &[Asked<'_>]) -> BTreeSet<u64> {
 }
 
 /// What of an instance is still there, and what to do about it.
-fn about(one: &Asked<'_>, waited: Duration) -> Error {
+fn about(one: &Asked<'_>, members: Vec<Pid>, waited: Duration) -> Error {
     let process_1 = one.instance.pid;
-    let all: Vec<(Pid, &str)> = members(&namespaces(std::slice::from_ref(one)))
+    let all: Vec<(Pid, &str)> = members
         .into_iter()
         .map(|pid| (pid, state_of(pid)))
         .collect();

@@ -13,7 +13,7 @@ use std::path::Path;
 
 pub(crate) fn run(policy: &Policy, whom: &Whom) -> Result<Answer, Error> {
     let uids = whom.uids(policy)?;
-    let all = processes::all();
+    let all = processes::of_those(policy, whom, &uids);
     let mut answer = Answer::default();
     for uid in uids {
         // One that cannot be measured, or that is removed at this moment, does not hide the others.

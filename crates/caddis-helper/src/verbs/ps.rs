@@ -14,7 +14,7 @@ use std::path::Path;
 
 pub(crate) fn run(policy: &Policy, whom: &Whom, only: Option<&EnvName>) -> Result<Answer, Error> {
     let uids = whom.uids(policy)?;
-    let all = processes::all();
+    let all = processes::of_those(policy, whom, &uids);
     let booted = boot_time();
     let mut answer = Answer::default();
     for &uid in &uids {

@@ -273,7 +273,7 @@ fn renew(
         let Some(renewal) = Renewal::of(instance, identity, &directory)? else {
             return Ok(Vec::new());
         };
-        let all = processes::of_user(identity);
+        let all = processes::of_user(identity.uid, &identity.range);
         let members = processes::of_instance(&all, instance).into_iter();
         let members: Vec<i32> = members.map(|(process, _)| process.host).collect();
         renewal.run(&members)
