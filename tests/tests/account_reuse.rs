@@ -389,3 +389,89 @@ fn a_directory_service_that_is_away_takes_nothing_from_anybody() {
         .says("no account with this number is found");
     assert!(!host.exists("/var/lib/caddis/env/7000"));
 }
+
+/// On the old code, a list of accounts without its last newline let whoever had the number in.
+#[test]
+fn while_the_list_of_accounts_says_nothing_a_name_service_decides() {
+    let host = with_service();
+    host.append("/etc/passwd", "mallory:x:7000:7000::/home/seven:/bin/sh\n");
+    seven(&host, "caddis root /srv/plant").ok();
+    let note = "/var/lib/caddis/env/7000/.account";
+    assert_eq!(host.read_text(note), "local mallory\n");
+    host.sh(
+        "root",
+        "sed -i /^mallory/d /etc/passwd; truncate -s -1 /etc/passwd",
+    )
+    .ok();
+    let session = "/usr/local/libexec/caddis/caddis-helper session -- /usr/local/bin/ls";
+    let refused = "must have a line for root and end with a newline";
+    seven(&host, session).exits(125).says(refused);
+    directory(&host, "eve");
+    for verb in ["diff -e default", "list", "ps", "stop", "run ls"] {
+        let said = seven(&host, &format!("caddis {verb}"));
+        said.exits(125).says(refused);
+    }
+    assert_eq!(host.count("^sleep 4711$"), 1);
+    // A service that has the noted account lets it in, and its note stays a local one.
+    directory(&host, "mallory");
+    assert_eq!(seven(&host, session).ok().text(), "planted as mallory");
+    assert_eq!(host.read_text(note), "local mallory\n");
+    // Nothing is set aside before the list is complete.
+    directory(&host, "eve");
+    host.sh("root", "caddis admin refresh").ok();
+    assert_eq!(set_aside(&host), "");
+    host.sh("root", "echo >> /etc/passwd").ok();
+    seven(&host, "caddis run true").ok();
+    assert_eq!(set_aside(&host), "mallory 7000 default");
+}
+
+/// The C library takes such lines for nobody's. On the old code, they were another account, and the
+/// environments were set aside.
+#[test]
+fn lines_that_name_nobody_take_nothing_from_anybody() {
+    let host = with_service();
+    directory(&host, "seven");
+    seven(&host, "caddis root /srv/plant").ok();
+    let fields = "x:7000:7000::/home/seven:/bin/sh";
+    let lines = format!("+seven:{fields}\n#other:{fields}\n-third:{fields}\n");
+    host.append("/etc/passwd", lines);
+    host.sh("root", "caddis admin refresh").ok();
+    assert_eq!(seven(&host, "caddis run ls").ok().text(), "planted as 7000");
+    assert_eq!(set_aside(&host), "");
+    let note = "/var/lib/caddis/env/7000/.account";
+    assert_eq!(host.read_text(note), "service seven\n");
+    // One that moves to the local file is noted as such, so that its end there counts.
+    host.append("/etc/passwd", format!("seven:{fields}\n"));
+    host.sh("root", "caddis admin refresh").ok();
+    assert_eq!(host.read_text(note), "local seven\n");
+}
+
+/// A caller who stops such a request keeps the lock for as long as they like. On the old code, `diff`
+/// could be stopped and killed there.
+#[test]
+fn a_request_that_sets_aside_is_out_of_reach() {
+    let host = planted();
+    host.sh("root", &format!("rm {HOOK}")).ok();
+    delete_mallory(&host);
+    host.sh("root", EVE).ok();
+    let hold = "flock /var/lib/caddis/env/1500 sh -c 'echo; read -r _'";
+    let mut holder = host.spawn("root", hold);
+    holder.line();
+    let mut diff = host.spawn("eve", "caddis diff -e default");
+    let waits = "pgrep -U 0 -x caddis-helper";
+    eventually("it is root's in every respect", || {
+        !host.sh("root", waits).stdout.is_empty()
+    });
+    for signal in ["STOP", "KILL"] {
+        host.sh("eve", &format!("kill -{signal} $(pgrep -x caddis-helper)"))
+            .fails()
+            .says("Operation not permitted");
+    }
+    // A refresh names the user, and goes on.
+    let said = host.sh("root", "caddis admin refresh");
+    said.exits(125).says("look after user 1500");
+    holder.send("\n");
+    holder.wait().ok();
+    diff.wait().fails();
+    assert_eq!(set_aside(&host), "mallory 1500 default");
+}

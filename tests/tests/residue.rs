@@ -147,3 +147,38 @@ fn who_waits_for_a_lock_that_is_removed_takes_the_next() {
     host.sh("alice", "caddis stop --all").ok();
     assert_eq!(left(&host), "");
 }
+
+/// Each writer may be killed before its file has its name. On the old code, each left a file of
+/// root's for ever.
+#[test]
+fn killed_writers_leave_files_for_a_moment_only() {
+    let host = host();
+    let unfinished = "cd /var/lib/caddis; find env/1000 packages /run/caddis -maxdepth 1 \
+                      \\( -name '.account.?*' -o -name '.new-?*' -o -name '.state.?*' \\) -printf '%U %p\\n' 2> /dev/null";
+    let unfinished = || host.sh("root", unfinished).stdout;
+    host.inside("alice", "true").ok();
+    for (made, name) in [
+        ("/var/lib/caddis/env/1000/.account", "/.account."),
+        ("/var/lib/caddis/packages", "/.new-"),
+        ("/run/caddis/.state", "/.state."),
+    ] {
+        let mut left = String::new();
+        for number in 1..7 {
+            host.sh(
+                "root",
+                &format!("caddis stop --user alice --all; rm -r {made}"),
+            )
+            .ok();
+            let calls = "fsync,renameat,renameat2";
+            host.caddis_killed_at("alice", calls, number, &["run", "true"])
+                .run();
+            left.push_str(&unfinished());
+            host.sh("alice", "caddis stop --all").ok();
+            host.inside("alice", "true").ok();
+            assert_eq!(unfinished(), "", "{name} {number}");
+        }
+        // Some were hit, while the files were still the user's.
+        let hit = |line: &str| line.contains(name) && !line.starts_with("0 ");
+        assert!(left.lines().any(hit), "{name}: {left}");
+    }
+}

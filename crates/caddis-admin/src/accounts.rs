@@ -7,13 +7,14 @@ use caddis_helper::ownership::{self, sweep};
 use caddis_policy::Policy;
 use caddis_view::Result;
 use caddis_view::account::Note;
+use caddis_view::instance::lock_deadline;
 use caddis_view::orphans::{Orphan, orphans, remove, set_aside};
 use caddis_view::store::Environments;
 use std::path::Path;
 
 /// Sets aside what belongs to accounts that are gone; `deleted` has just been deleted.
 pub(crate) fn look_after(policy: &Policy, deleted: Option<&[u8]>) -> Result<u8> {
-    let swept = sweep(policy, deleted)?;
+    let swept = sweep(policy, deleted, lock_deadline())?;
     swept.errors.iter().for_each(say::error);
     Ok(match swept.errors.is_empty() {
         true => 0,
@@ -117,10 +118,12 @@ pub(crate) fn remove_these(policy: &Policy, directories: &[&str]) -> Result<u8> 
             true => remove(state, &lost.directory),
             false => {
                 let same = |note: Option<&Note>| note == lost.note.as_ref();
-                set_aside(state, Path::new(RUN), lost.uid, same).and_then(|aside| match aside {
-                    Some(directory) => remove(state, &directory),
-                    None => Ok(()),
-                })
+                set_aside(state, Path::new(RUN), lost.uid, same, lock_deadline()).and_then(
+                    |aside| match aside {
+                        Some(directory) => remove(state, &directory),
+                        None => Ok(()),
+                    },
+                )
             }
         };
         if let Err(error) = removed {

@@ -4,7 +4,7 @@ use crate::fair::Queue;
 use crate::{odd_lines, packages, say};
 use caddis_helper::host::RUN;
 use caddis_helper::output::fields;
-use caddis_helper::ownership::sweep;
+use caddis_helper::ownership::{Swept, sweep};
 use caddis_policy::{EnvName, Policy};
 use caddis_view::packages::{current, see_to};
 use caddis_view::refresh::{instances, refresh};
@@ -33,6 +33,9 @@ const MOST_OF_ONE: usize = 2;
 /// After this nobody waits any more who was asked to refresh.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// How long the environments of deleted accounts that somebody holds locked are waited for.
+const SWEEP: Duration = Duration::from_secs(2);
+
 /// The instances, by user, that a thread of this program is refreshing, and since when: of this
 /// refresh, and of former ones that have not come to their end.
 static BUSY: Mutex<Busy> = Mutex::new(BTreeMap::new());
@@ -40,8 +43,6 @@ static BUSY: Mutex<Busy> = Mutex::new(BTreeMap::new());
 type Busy = BTreeMap<u32, BTreeMap<String, Instant>>;
 
 pub(crate) fn run(policy: &Policy, look: &Look) -> Result<u8> {
-    // What runs for an account that is gone need not be refreshed.
-    let swept = sweep(policy, None)?;
     let veil = veil::refresh(policy, look)?;
     let what = if veil.built { "built" } else { "unchanged" };
     let done = all(policy, LONGEST)?;
@@ -54,10 +55,15 @@ pub(crate) fn run(policy: &Policy, look: &Look) -> Result<u8> {
     let unfinished = done.about_unfinished();
     odd_lines::tell();
     let mut failed = false;
-    // After all have been refreshed: this may take a moment.
+    // After all have been refreshed: these may take a moment.
+    let mut swept = sweep(policy, None, Instant::now() + SWEEP).unwrap_or_else(|error| Swept {
+        errors: vec![error],
+        ..Swept::default()
+    });
+    swept.errors.extend(unfinished);
     let packages = packages::all(policy, &done.due).err();
     let errors = swept.errors.iter().chain(&done.errors);
-    for error in errors.chain(&unfinished).chain(&packages) {
+    for error in errors.chain(&packages) {
         say::error(error);
         failed = true;
     }

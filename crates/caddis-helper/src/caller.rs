@@ -56,6 +56,9 @@ static CALLER: OnceLock<Caller> = OnceLock::new();
 /// The signals that the caller had blocked, if others are blocked now.
 static MASK: OnceLock<Signals> = OnceLock::new();
 
+/// The real, effective and saved ids of user and group, before they became root's.
+static FORMER: OnceLock<([Uid; 3], [Gid; 3])> = OnceLock::new();
+
 /// Notes the caller, before anything else changes the real ids and groups, which identify them.
 pub(crate) fn remember() {
     caller();
@@ -81,11 +84,31 @@ pub(crate) fn out_of_reach() -> Result<Signals, Error> {
     remember();
     let mask = block_all().doing("block", || "signals")?;
     let _ = MASK.set(mask);
+    let _ = FORMER.set((
+        [getuid(), geteuid(), Uid::ROOT],
+        [getgid(), getegid(), getegid()],
+    ));
     let (user, group) = (Some(Uid::ROOT), Some(Gid::ROOT));
     set_thread_res_gid(group, group, group).doing("setresgid", || 0)?;
     set_thread_res_uid(user, user, user).doing("setresuid", || 0)?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable).doing("prctl", || "PR_SET_DUMPABLE")?;
     Ok(mask)
+}
+
+/// Undoes [`out_of_reach`], for a process that holds nothing from here on that others wait for: its
+/// caller may end it as any program of theirs.
+pub(crate) fn in_reach() -> Result<(), Error> {
+    if let Some(([real, effective, saved], [gid, egid, sgid])) = FORMER.get().copied() {
+        set_thread_res_gid(Some(gid), Some(egid), Some(sgid))
+            .doing("setresgid", || "the caller")?;
+        set_thread_res_uid(Some(real), Some(effective), Some(saved))
+            .doing("setresuid", || "the caller")?;
+    }
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).doing("prctl", || "PR_SET_DUMPABLE")?;
+    if let Some(mask) = MASK.get() {
+        set_mask(*mask).doing("restore", || "the caller's signal mask")?;
+    }
+    Ok(())
 }
 
 /// The right to write to the caller's descriptors: this process has only the caller's rights and

@@ -4,17 +4,21 @@
 use crate::host::RUN;
 use caddis_policy::Policy;
 use caddis_view::error::Context;
+use caddis_view::replace::replace;
 use caddis_view::store::top_directory;
 use caddis_view::{Error, Result};
-use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, unlinkat};
+use rustix::fs::{Mode, OFlags, RenameFlags, openat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// No user's directory has such a name.
 const FILE: &str = ".state";
+
+/// How its temporary names begin.
+const UNFINISHED: &str = ".state.";
 
 /// Remembers the state directory of a policy that is in order.
 pub fn remember(policy: &Policy) -> Result<()> {
@@ -23,17 +27,8 @@ pub fn remember(policy: &Policy) -> Result<()> {
         return Ok(());
     }
     let run = top_directory(Path::new(RUN))?;
-    let new = format!("{FILE}.{}", std::process::id());
-    let flags =
-        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = openat(&run, &new, flags, Mode::RUSR | Mode::WUSR).doing("create", || &new)?;
-    std::fs::File::from(file)
-        .write_all(state.as_os_str().as_bytes())
-        .map_err(|error| Error::refused("write", &new, error))
-        .and_then(|()| renameat(&run, &new, &run, FILE).doing("rename", || &new))
-        .inspect_err(|_| {
-            let _ = unlinkat(&run, &new, AtFlags::empty());
-        })
+    let text = state.as_os_str().as_bytes();
+    replace(&run, UNFINISHED, FILE, text, RenameFlags::empty())
 }
 
 /// What was remembered last; `None`: nothing since the boot.

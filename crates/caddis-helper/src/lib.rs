@@ -114,17 +114,16 @@ fn on_host(request: Request, state: CallersState, files: Vec<OwnedFd>) -> Result
         false => last_state::policy_or_last()?,
     };
     let whom = caller::Whom::of(&request)?;
-    let mask = match &request.verb {
-        // It holds nothing that others wait for, so the caller may end it as any program of theirs.
-        Verb::Diff(_) => caddis_sys::empty_mask(),
-        _ => caller::out_of_reach()?,
-    };
+    let mask = caller::out_of_reach()?;
     // Before any verb: none may enter, show or change what an account that had the number before
     // has left.
     if let Some(uid) = whom.owner(&request) {
         files::handed_on(&files, false)?;
         ownership::settle(&policy, uid)?;
         files::handed_on(&files, true)?;
+    }
+    if matches!(request.verb, Verb::Diff(_)) {
+        caller::in_reach()?;
     }
     // Each of these makes or ends something below the directory of what runs.
     let sweeps = !matches!(

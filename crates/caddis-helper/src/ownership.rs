@@ -5,11 +5,13 @@ use crate::host::RUN;
 use crate::log;
 use crate::name_service::{Answer, ask};
 use caddis_policy::Policy;
-use caddis_view::account::{Account, Claim, Local, Note, Source};
+use caddis_view::account::{Account, Claim, Local, Note, Source, vouch};
+use caddis_view::instance::lock_deadline;
 use caddis_view::orphans::{remove_leftovers, set_aside};
-use caddis_view::store::{Environments, environments, no_account};
+use caddis_view::store::{Environments, environments, no_account, unclear};
 use caddis_view::{Error, Result};
 use std::path::Path;
+use std::time::Instant;
 
 /// For so many seconds an answer of the name service is used again, so that the processes of a
 /// parallel program that join together ask once.
@@ -24,18 +26,48 @@ const STALE: u64 = 24 * 3600;
 pub(crate) fn settle(policy: &Policy, uid: u32) -> Result<()> {
     let state = &policy.storage.state;
     let note = note(state, uid)?;
-    let local = Local::of(uid);
+    let local = Local::settled(uid);
     let account = note.as_ref().map(|note| &note.account);
-    match Claim::judge(account, &local) {
-        Claim::Own => match &note {
-            Some(note) if by_service(note, &local) && note.age() > FRESH => {
-                by_name_service(state, uid, Some(note))
-            }
-            _ => Ok(()),
-        },
-        Claim::New(_) => Ok(()),
-        Claim::Former => set_aside_if(state, uid, &names(&local)),
-        Claim::Gone | Claim::Unknown => by_name_service(state, uid, note.as_ref()),
+    match (Claim::judge(account, &local), &note) {
+        (Claim::Own, Some(note)) if by_service(note, &local) && note.age() > FRESH => {
+            by_name_service(state, uid, Some(note))
+        }
+        (Claim::Own, Some(note)) => {
+            note_local(state, uid, note, &local);
+            Ok(())
+        }
+        (Claim::Own, None) => Ok(()),
+        // Noted here, where the caller cannot end this process.
+        (Claim::New(_), _) => Environments::of(state, uid, false).map(drop),
+        (Claim::Former, _) => set_aside_if(state, uid, &names(&local)),
+        (Claim::Unknown, Some(note)) => without_list(uid, note),
+        (Claim::Gone | Claim::Unknown, note) => by_name_service(state, uid, note.as_ref()),
+    }
+}
+
+/// Decides while `/etc/passwd` says nothing. Nothing is set aside, and no note changes.
+fn without_list(uid: u32, note: &Note) -> Result<()> {
+    let name = &note.account.name;
+    match ask(uid) {
+        Answer::Names(names) if names.contains(name) => {}
+        Answer::None | Answer::Silence
+            if note.account.source == Source::Service && note.age() <= STALE => {}
+        _ => return Err(unclear(uid)),
+    }
+    vouch(uid, name);
+    Ok(())
+}
+
+/// An account that has moved from a name service to the local files. If it cannot be noted now, it
+/// is the next time.
+fn note_local(state: &Path, uid: u32, note: &Note, local: &Local) {
+    let name = &note.account.name;
+    if note.account.source == Source::Service && names(local).contains(name) {
+        let account = Account {
+            name: name.clone(),
+            source: Source::Local,
+        };
+        let _ = Environments::claim(state, uid, &account);
     }
 }
 
@@ -96,13 +128,18 @@ fn by_name_service(state: &Path, uid: u32, note: Option<&Note>) -> Result<()> {
 fn set_aside_if(state: &Path, uid: u32, names: &[Vec<u8>]) -> Result<()> {
     let foreign =
         |note: Option<&Note>| note.is_some_and(|note| !names.contains(&note.account.name));
-    put_aside(state, uid, &foreign).map(drop)
+    put_aside(state, uid, &foreign, lock_deadline()).map(drop)
 }
 
 /// Sets aside what is `foreign`, and logs that. `false`: nothing is.
-fn put_aside(state: &Path, uid: u32, foreign: &dyn Fn(Option<&Note>) -> bool) -> Result<bool> {
+fn put_aside(
+    state: &Path,
+    uid: u32,
+    foreign: &dyn Fn(Option<&Note>) -> bool,
+    end: Instant,
+) -> Result<bool> {
     let note = note(state, uid)?;
-    let Some(directory) = set_aside(state, Path::new(RUN), uid, foreign)? else {
+    let Some(directory) = set_aside(state, Path::new(RUN), uid, foreign, end)? else {
         return Ok(false);
     };
     let name = note.map(|note| String::from_utf8_lossy(&note.account.name).into_owned());
@@ -124,11 +161,14 @@ pub struct Swept {
 /// is made at once.
 ///
 /// Only what `/etc/passwd` says counts: a name service that finds nothing may be away.
-pub fn sweep(policy: &Policy, deleted: Option<&[u8]>) -> Result<Swept> {
+///
+/// Locks are waited for until `end`, all of them together. After that, environments that somebody
+/// holds locked are named as an error, and the others are still looked at.
+pub fn sweep(policy: &Policy, deleted: Option<&[u8]>, end: Instant) -> Result<Swept> {
     let state = &policy.storage.state;
     let mut swept = Swept::default();
     for uid in Environments::users(state)? {
-        match look_at(state, uid, deleted) {
+        match look_at(state, uid, deleted, end) {
             Ok(true) => swept.set_aside.push(uid),
             Ok(false) => {}
             Err(error) => {
@@ -141,15 +181,21 @@ pub fn sweep(policy: &Policy, deleted: Option<&[u8]>) -> Result<Swept> {
     Ok(swept)
 }
 
-fn look_at(state: &Path, uid: u32, deleted: Option<&[u8]>) -> Result<bool> {
+fn look_at(state: &Path, uid: u32, deleted: Option<&[u8]>, end: Instant) -> Result<bool> {
     let aside = |foreign: &dyn Fn(Option<&Note>) -> bool| -> Result<bool> {
-        put_aside(state, uid, foreign)
+        put_aside(state, uid, foreign, end)
     };
     let note = note(state, uid)?;
     let local = Local::of(uid);
     let account = note.as_ref().map(|note| &note.account);
     match Claim::judge(account, &local) {
-        Claim::Own | Claim::Unknown => Ok(false),
+        Claim::Own => {
+            if let Some(note) = &note {
+                note_local(state, uid, note, &local);
+            }
+            Ok(false)
+        }
+        Claim::Unknown => Ok(false),
         // Made before there were notes.
         Claim::New(_) => Environments::of(state, uid, false).map(|_| false),
         Claim::Former => {
@@ -187,6 +233,8 @@ pub fn is_lost(uid: u32, note: Option<&Note>) -> bool {
     match Claim::judge(note.map(|note| &note.account), &local) {
         Claim::Former => true,
         Claim::New(_) => false,
+        // The next look at the list may find it.
+        Claim::Unknown if note.is_some_and(|note| note.account.source == Source::Local) => false,
         Claim::Own if note.is_some_and(|note| !by_service(note, &local)) => false,
         Claim::Own | Claim::Gone | Claim::Unknown => match ask(uid) {
             Answer::Names(names) => note.is_some_and(|note| !names.contains(&note.account.name)),

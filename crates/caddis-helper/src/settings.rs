@@ -6,16 +6,12 @@ use crate::arguments::Setting;
 use crate::output::quoted;
 use caddis_policy::Preferred;
 use caddis_view::Error;
-use caddis_view::credentials::{as_writer, give_to_root};
-use caddis_view::error::{Context, write_all};
-use caddis_view::process::Stat;
-use caddis_view::store::entries;
+use caddis_view::error::Context;
+use caddis_view::replace::replace;
 use rustix::fs::{
-    AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, fstat, fsync, futimens, openat,
-    renameat, unlinkat,
+    Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT, fstat, futimens, openat,
 };
 use rustix::io::Errno;
-use rustix::process::getpid;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
@@ -161,23 +157,9 @@ impl Kind {
         Ok(answer)
     }
 
-    /// How a file begins that is written; the writer's id follows.
+    /// How its temporary names begin.
     fn unfinished(&self) -> String {
         format!("{}.new.", self.file)
-    }
-
-    /// Removes what writers left that were killed.
-    fn remove_unfinished(&self, directory: &OwnedFd) -> Result<(), Error> {
-        let start = self.unfinished();
-        for name in entries(directory)? {
-            let writer = name.strip_prefix(&start).map(str::parse);
-            if let Some(Ok(writer)) = writer
-                && Stat::of(writer)?.is_none()
-            {
-                let _ = unlinkat(directory, &name, AtFlags::empty());
-            }
-        }
-        Ok(())
     }
 
     /// All or nothing: a full disk or a killed helper leaves the former settings. Of several at the same time the last
@@ -189,24 +171,12 @@ impl Kind {
             .map(|(key, value)| format!("{key}={value}\n"));
         let text: String = lines.collect();
         let before = fstat(directory).doing("stat the directory of", || whom)?;
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        self.remove_unfinished(directory)?;
-        let unfinished = format!("{}{}", self.unfinished(), getpid());
-        let written = as_writer(|| {
-            let file = openat(directory, &unfinished, flags, Mode::RUSR | Mode::WUSR)
-                .doing("create the settings of", || whom)?;
-            write_all(&file, text.as_bytes())
-                .and_then(|()| fsync(&file))
-                .doing("write the settings of", || whom)?;
-            give_to_root(directory, &unfinished)
-                .and_then(|()| renameat(directory, &unfinished, directory, self.file))
-                .doing("write the settings of", || whom)
-        });
-        if written.is_err() {
-            let _ = unlinkat(directory, &unfinished, AtFlags::empty());
-        }
-        written?;
+        let (prefix, flags) = (self.unfinished(), RenameFlags::empty());
+        replace(directory, &prefix, self.file, text.as_bytes(), flags).map_err(|error| {
+            error
+                .with_operation("write the settings of")
+                .with_object(whom)
+        })?;
         // The time of an environment's directory says when it was used, and this is no use.
         let used = Timestamps {
             last_access: Timespec {

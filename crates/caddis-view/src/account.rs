@@ -5,16 +5,22 @@
 //! `/etc/passwd` decides about local accounts. For others, a name service is asked elsewhere (this
 //! program is static), and the note keeps its answer.
 
-use crate::error::{Context, Error, Result, write_all};
-use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, renameat, unlinkat};
+use crate::error::{Context, Error, Result};
+use crate::replace::replace;
+use caddis_policy::accounts::users;
+use rustix::fs::{Mode, OFlags, RenameFlags, fstat, openat};
 use rustix::io::Errno;
 use std::io::Read as _;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The file of the note. No environment's name begins with a dot.
 pub(crate) const NOTE: &str = ".account";
+
+/// How its temporary names begin.
+pub(crate) const UNFINISHED: &str = ".account.";
 
 const PASSWD: &str = "/etc/passwd";
 
@@ -95,24 +101,13 @@ impl Account {
 
     /// Notes it in the directory of its environments, complete or not at all.
     pub fn note(&self, directory: impl AsFd) -> Result<()> {
-        let directory = directory.as_fd();
         let source = match self.source {
             Source::Local => b"local ".as_slice(),
             Source::Service => b"service ",
         };
-        let new = format!("{NOTE}.{}", std::process::id());
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let made = (|| {
-            let file = openat(directory, &new, flags, Mode::RUSR | Mode::WUSR)?;
-            write_all(&file, &[source, &self.name, b"\n"].concat())?;
-            rustix::fs::fsync(&file)?;
-            renameat(directory, &new, directory, NOTE)
-        })();
-        if made.is_err() {
-            let _ = unlinkat(directory, &new, AtFlags::empty());
-        }
-        made.doing("note", || "whose the environments are")
+        let text = [source, &self.name, b"\n"].concat();
+        replace(directory, UNFINISHED, NOTE, &text, RenameFlags::empty())
+            .map_err(|error| error.with_operation("note whose the environments are in"))
     }
 }
 
@@ -139,10 +134,26 @@ impl Local {
         }
     }
 
+    /// Looks the number up for somebody who wants to enter. A file that is being written is
+    /// complete a moment later. After that, it is what a name service has said (see [`vouch`]).
+    #[must_use]
+    pub fn settled(uid: u32) -> Local {
+        for _ in 0..TRIES {
+            match Local::of(uid) {
+                Local::Unknown => std::thread::sleep(PAUSE),
+                found @ Local::Names(_) => return found,
+            }
+        }
+        match VOUCHED.get() {
+            Some((vouched, name)) if *vouched == uid => Local::Names(vec![name.clone()]),
+            _ => Local::Unknown,
+        }
+    }
+
     fn in_text(text: &[u8], uid: u32) -> Local {
         let names = names_in(text, uid);
         // That a name is missing means something only if nothing else is.
-        let complete = text.ends_with(b"\n") && !names_in(text, 0).is_empty();
+        let complete = text.ends_with(b"\n") && users(text).any(|user| user.uid == 0);
         match names.is_empty() && !complete {
             true => Local::Unknown,
             false => Local::Names(names),
@@ -150,25 +161,25 @@ impl Local {
     }
 }
 
+/// How often, and with which pause, a list of accounts is read that is not complete.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Whose environments this process may enter though the local files do not say who has the number.
+static VOUCHED: OnceLock<(u32, Vec<u8>)> = OnceLock::new();
+
+/// Notes, for this process, that a name service gives the number `uid` to the account `name`.
+pub fn vouch(uid: u32, name: &[u8]) {
+    let _ = VOUCHED.set((uid, name.to_owned()));
+}
+
 /// The names that a number has in lines such as those of passwd(5).
 #[must_use]
 pub fn names_in(text: &[u8], uid: u32) -> Vec<Vec<u8>> {
-    let lines = text.split(|byte| *byte == b'\n');
-    let names = lines
-        .filter(|line| number_of(line) == Some(uid))
-        .filter_map(|line| line.split(|byte| *byte == b':').next());
-    names
-        .filter(|name| !name.is_empty())
-        .map(<[u8]>::to_owned)
+    users(text)
+        .filter(|user| user.uid == uid)
+        .map(|user| user.name.to_owned())
         .collect()
-}
-
-fn number_of(line: &[u8]) -> Option<u32> {
-    let mut fields = line.split(|byte| *byte == b':');
-    let (uid, gid) = (fields.nth(2)?, fields.next()?);
-    // Without a group after it, the line may break off within the number.
-    gid.first()?;
-    std::str::from_utf8(uid).ok()?.parse().ok()
 }
 
 /// The owner of the environments of a number, as seen by the account that has it now.
@@ -182,7 +193,7 @@ pub enum Claim {
     Former,
     /// A local account's that does not exist any more; no local account has the number.
     Gone,
-    /// Nobody's yet, and the local files do not say who has the number.
+    /// The local files do not say who has the number.
     Unknown,
 }
 
@@ -191,8 +202,7 @@ impl Claim {
     #[must_use]
     pub fn judge(noted: Option<&Account>, local: &Local) -> Claim {
         match (noted, local) {
-            (Some(_), Local::Unknown) => Claim::Own,
-            (None, Local::Unknown) => Claim::Unknown,
+            (_, Local::Unknown) => Claim::Unknown,
             (Some(noted), Local::Names(names)) if names.is_empty() => match noted.source {
                 // As of the last time that the name service was asked.
                 Source::Service => Claim::Own,
@@ -252,8 +262,19 @@ mod tests {
             Local::in_text(b"root:x:0:0::/:\na:x:10", 10),
             Local::Unknown
         );
-        let gone = Claim::judge(Some(&local(b"alice")), &Local::Unknown);
-        assert_eq!(gone, Claim::Own);
+        let unknown = Claim::judge(Some(&local(b"alice")), &Local::Unknown);
+        assert_eq!(unknown, Claim::Unknown);
+    }
+
+    #[test]
+    fn a_line_that_names_nobody_is_nobodys() {
+        for line in ["#alice:x:7:7::/:", "+alice:x:7:7::/:", "a\0:x:7:7::/:"] {
+            let text = format!("root:x:0:0::/:\n{line}\n");
+            let found = Local::in_text(text.as_bytes(), 7);
+            assert_eq!(found, Local::Names(Vec::new()), "{line:?}");
+        }
+        // A comment is no account of root's.
+        assert_eq!(Local::in_text(b"#root:x:0:0::/:\n", 7), Local::Unknown);
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub mod plan;
 pub mod process;
 mod record;
 pub mod refresh;
+pub mod replace;
 mod seen;
 pub mod session;
 pub mod start;

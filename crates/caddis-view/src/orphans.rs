@@ -3,7 +3,7 @@
 
 use crate::account::Note;
 use crate::error::{Context, Error, Result};
-use crate::instance::{Runtime, lock_deadline, lock_within_reason};
+use crate::instance::{Runtime, lock_within_reason};
 use crate::refresh::instances_of;
 use crate::stopping::stop_all;
 use crate::store::{
@@ -14,7 +14,7 @@ use rustix::fs::{RenameFlags, fstat, renameat_with};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// No number of a user begins so.
 const ORPHAN: &str = ".orphan-";
@@ -63,13 +63,15 @@ pub fn orphans(state: &Path) -> Result<Vec<Orphan>> {
 /// Sets the environments of `uid` aside, so that the account that has the number now begins with
 /// nothing. First all that runs in them is ended, without grace, since its account is gone.
 ///
-/// `foreign` decides, under a lock, whether to set them aside: another process may have done so
-/// already. Returns the new name of their directory; `None`: they stay.
+/// `foreign` decides whether to set them aside: first without the lock, so that nobody waits for
+/// environments that stay; then under it, since another process may have done so already. The lock
+/// is waited for until `end`. Returns the new name of their directory; `None`: they stay.
 pub fn set_aside(
     state: &Path,
     run: &Path,
     uid: u32,
     foreign: impl Fn(Option<&Note>) -> bool,
+    end: Instant,
 ) -> Result<Option<String>> {
     let all = environments(state)?;
     let name = uid.to_string();
@@ -78,7 +80,10 @@ pub fn set_aside(
             Err(error) if error.errno == Some(Errno::NOENT) => return Ok(None),
             other => other?,
         };
-        lock_within_reason(&directory, &name, lock_deadline())?;
+        if !foreign(Note::read(&directory)?.as_ref()) {
+            return Ok(None);
+        }
+        lock_within_reason(&directory, &name, end)?;
         if !is_still(&all, &name, &directory)? {
             continue;
         }

@@ -1,12 +1,13 @@
 //! Environments on disk: `STATE/env/UID/NAME/`, root's alone. The changes in there carry the ids of
 //! the host as they are, root's setuid files too, so nobody else may ever reach them by a path.
 
-use crate::account::{Account, Claim, Local, Note};
+use crate::account::{Account, Claim, Local, Note, UNFINISHED};
 use crate::credentials::{as_writer, give_to_root};
 use crate::error::{Context, Error, Result};
 use crate::instance::{lock_deadline, lock_within_reason};
 use crate::packages;
 use crate::plan::upper_name;
+use crate::replace::remove_unfinished;
 use crate::tree;
 use crate::trial::TRY;
 use caddis_policy::EnvName;
@@ -100,7 +101,7 @@ impl Environments {
     /// directory; `None`: it has none and `create` is not set. Environments of an account that had
     /// the number before are neither opened nor shown.
     pub fn of(state: &Path, uid: u32, create: bool) -> Result<Option<Environments>> {
-        let local = Local::of(uid);
+        let local = Local::settled(uid);
         let found = Environments::of_anybody(state, uid)?;
         let is_new = found.is_none();
         let note = match &found {
@@ -113,6 +114,7 @@ impl Environments {
             (Some(_), Claim::Former | Claim::Gone) if !create => return Ok(None),
             (_, Claim::Former | Claim::Gone) => return Err(of_another(uid)),
             (None, Claim::Unknown) => return Err(no_account(uid)),
+            (Some(_), Claim::Unknown) if note.is_some() => return Err(unclear(uid)),
             (Some(_), Claim::Unknown) if create => return Err(no_account(uid)),
             (None, _) => Environments::make(state, uid)?,
             (Some(found), _) => found,
@@ -346,6 +348,7 @@ impl Environments {
 
     /// Removes what killed removals and copies left behind. A copy that is still being made is locked.
     pub fn remove_leftovers(&self) -> Result<()> {
+        remove_unfinished(&self.directory, UNFINISHED)?;
         for entry in entries(&self.directory)? {
             let copy = entry.starts_with(COPY);
             if !copy && !entry.starts_with(REMOVED) && !entry.starts_with(tree::MOVED_UP) {
@@ -421,6 +424,17 @@ fn of_another(uid: u32) -> Error {
         "they belong to an account that had this number before",
     )
     .hint("the administrator can set them aside with `caddis admin refresh`")
+}
+
+/// The environments have an owner, and nobody can say whether that account still has the number.
+#[must_use]
+pub fn unclear(uid: u32) -> Error {
+    let reason =
+        "/etc/passwd is not complete or not root's alone, so it is not known whose they are";
+    Error::refused("use", format!("the environments of user {uid}"), reason).hint(
+        "/etc/passwd must have a line for root and end with a newline, belong to root, and be \
+         writable by nobody else; or `getent passwd` must print the account",
+    )
 }
 
 /// Nobody can say who has a number.

@@ -184,7 +184,7 @@ impl Watcher {
         if now.is_none() || now == self.accounts {
             return;
         }
-        match sweep(&self.policy, None) {
+        match sweep(&self.policy, None, Instant::now() + PATIENCE) {
             Ok(swept) => {
                 self.accounts = now;
                 swept.errors.iter().for_each(say::error);
@@ -194,7 +194,11 @@ impl Watcher {
     }
 
     fn instances(&mut self, reason: &str) {
+        self.refresh_instances(reason);
         self.accounts();
+    }
+
+    fn refresh_instances(&mut self, reason: &str) {
         match refresh::all(&self.policy, PATIENCE) {
             Ok(done) => {
                 let unfinished = done.about_unfinished();

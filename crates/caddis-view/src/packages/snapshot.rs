@@ -5,12 +5,13 @@
 //! in there.
 
 use super::{FILES, INFO, LIBRARY, MOST, MOST_NAMES, TRIGGERS};
-use crate::error::{Context, Error, Result, write_all};
+use crate::error::{Context, Error, Result};
+use crate::replace::{remove_unfinished, replace};
 use crate::store::{entries, root_directory, top_directory};
 use caddis_packages::{Base, STATUS};
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags, flock, fstat, fsync,
-    openat, renameat_with, statat, unlinkat,
+    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags, flock, fstat, openat,
+    statat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
@@ -68,6 +69,7 @@ impl Snapshots {
 
     /// Removes all but those `used` and the newest, unless somebody else is at work.
     pub(super) fn remove_others(&self, used: impl FnOnce() -> Result<BTreeSet<u64>>) -> Result<()> {
+        remove_unfinished(&self.directory, UNFINISHED)?;
         let mut numbers = self.numbers()?;
         numbers.pop_last();
         if numbers.is_empty()
@@ -79,12 +81,6 @@ impl Snapshots {
         for number in numbers.difference(&used) {
             let name = number.to_string();
             unlinkat(&self.directory, &name, AtFlags::empty()).doing("remove", || &name)?;
-        }
-        // Half-made ones: whoever makes one holds the lock.
-        for name in entries(&self.directory)? {
-            if name.starts_with(UNFINISHED) {
-                unlinkat(&self.directory, &name, AtFlags::empty()).doing("remove", || &name)?;
-            }
         }
         flock(&self.directory, FlockOperation::LockShared).doing("lock", || "the package databases")
     }
@@ -111,29 +107,24 @@ impl Snapshots {
     /// `false`: somebody else was quicker.
     fn take(&self, number: u64, stamp: &str) -> Result<bool> {
         let text = write(stamp, &base()?);
-        let unfinished = format!("{UNFINISHED}{}", std::process::id());
-        let _ = unlinkat(&self.directory, &unfinished, AtFlags::empty());
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let made = openat(&self.directory, &unfinished, flags, Mode::RUSR | Mode::WUSR)
-            .and_then(|file| write_all(&file, &text).and_then(|()| fsync(&file)))
-            .and_then(|()| {
-                let to = number.to_string();
-                let flags = RenameFlags::NOREPLACE;
-                renameat_with(&self.directory, &unfinished, &self.directory, to, flags)
-            });
-        match made {
+        let flags = RenameFlags::NOREPLACE;
+        match replace(
+            &self.directory,
+            UNFINISHED,
+            &number.to_string(),
+            &text,
+            flags,
+        ) {
+            Err(error) if error.errno == Some(Errno::EXIST) => Ok(false),
+            Err(error) => Err(error
+                .with_operation("make")
+                .with_object("a copy of the package database")),
             Ok(()) => Ok(true),
-            Err(errno) => {
-                let _ = unlinkat(&self.directory, &unfinished, AtFlags::empty());
-                if errno == Errno::EXIST {
-                    return Ok(false);
-                }
-                Err(errno).doing("make", || "a copy of the package database")
-            }
         }
     }
 }
 
+/// How the temporary names of copies begin.
 const UNFINISHED: &str = ".new-";
 
 /// What tells whether the base's database has changed. `None`: there is none for everybody.
