@@ -51,6 +51,7 @@ pub fn pidfd_uids(process: impl AsFd) -> Result<[u32; 4], Errno> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use rustix::process::{PidfdFlags, getpid, getuid, pidfd_open};
