@@ -7,7 +7,7 @@ use caddis_helper::ownership::{self, sweep};
 use caddis_policy::Policy;
 use caddis_view::Result;
 use caddis_view::account::Note;
-use caddis_view::instance::lock_deadline;
+use caddis_view::lock::lock_deadline;
 use caddis_view::orphans::{Orphan, orphans, remove, set_aside};
 use caddis_view::store::Environments;
 use std::path::Path;

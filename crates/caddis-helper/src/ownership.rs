@@ -6,7 +6,7 @@ use crate::log;
 use crate::name_service::{Answer, ask};
 use caddis_policy::Policy;
 use caddis_view::account::{Account, Claim, Local, Note, Source, vouch};
-use caddis_view::instance::lock_deadline;
+use caddis_view::lock::lock_deadline;
 use caddis_view::orphans::{remove_leftovers, set_aside};
 use caddis_view::store::{Environments, environments, no_account, unclear};
 use caddis_view::{Error, Result};

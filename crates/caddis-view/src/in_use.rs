@@ -3,7 +3,8 @@
 
 use crate::ending::wait_for_end;
 use crate::error::{Context, Result};
-use crate::instance::{Instance, PAUSE, Runtime, SESSIONS};
+use crate::instance::{Instance, Runtime, SESSIONS};
+use crate::lock::PAUSE;
 use crate::visits::{Verdict, Visits};
 use rustix::fs::{FileType, Mode, OFlags, mknodat, openat};
 use rustix::io::Errno;

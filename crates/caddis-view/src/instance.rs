@@ -3,7 +3,9 @@
 //! is recognised as such, because the kernel says who is alive and who holds a FIFO open.
 
 use crate::ending::{wait_for_end, wait_until_gone};
-use crate::error::{Context, Error, Result, write_all};
+use crate::error::{Context, Error, Result};
+use crate::lock::{lock_deadline, lock_within_reason};
+use crate::notes::{BOUND, DEALING, REFRESHED};
 use crate::owner::OWNER;
 use crate::process::Stat;
 use crate::record::{RUNS, Record};
@@ -11,10 +13,7 @@ use crate::stopping::{self, Asked};
 use crate::store::{entries, root_directory, top_directory};
 use crate::visits;
 use caddis_policy::EnvName;
-use rustix::fs::{
-    AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, openat, renameat, statat,
-    unlinkat,
-};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, openat, unlinkat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::cell::Cell;
@@ -25,13 +24,6 @@ use std::time::{Duration, Instant};
 const LOCK: &str = "lock";
 pub(crate) const SESSIONS: &str = "sessions";
 const RECORD: &str = "init";
-
-/// Left by a refresh for the next session; then, while that one deals with it.
-const REFRESHED: &str = "refreshed";
-const DEALING: &str = "refreshed.now";
-
-/// Which directory the instance's environment is in; see [`Runtime::bind`].
-const BOUND: &str = "of";
 
 /// The error number of an operation on an environment that was removed while it waited.
 pub const REMOVED: Errno = Errno::STALE;
@@ -290,19 +282,6 @@ impl Runtime {
         Err(removed(&self.name))
     }
 
-    /// Tells the next session that the base was refreshed. No lock is needed: who deals with it looks again.
-    pub(crate) fn note_refresh(run: &Path, uid: u32, name: &EnvName) -> Result<()> {
-        let Some(directory) = directory(run, uid, name)? else {
-            return Ok(());
-        };
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        match openat(&directory, REFRESHED, flags, Mode::RUSR | Mode::WUSR) {
-            // It has ended, and somebody has just removed what it left.
-            Ok(_) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(errno).doing("create", || REFRESHED),
-        }
-    }
-
     /// The instance that runs now, without a lock: good enough to be shown.
     pub fn peek(run: &Path, uid: u32, name: &EnvName) -> Result<Option<Instance>> {
         let found = Runtime::peek_with_record(run, uid, name)?;
@@ -354,51 +333,6 @@ impl Runtime {
     pub(crate) fn open_record(&self) -> Result<OwnedFd> {
         openat(&self.directory, RECORD, visits::OPEN, Mode::empty())
             .doing("open the record of", || &self.name)
-    }
-
-    /// Whether the base was refreshed since a session has last dealt with it, which the caller does now.
-    pub fn was_refreshed(&self) -> Result<bool> {
-        match renameat(&self.directory, REFRESHED, &self.directory, DEALING) {
-            Ok(()) => return Ok(true),
-            Err(Errno::NOENT) => {}
-            Err(errno) => return Err(errno).doing("rename", || REFRESHED),
-        }
-        // Somebody has begun, and was killed.
-        match statat(&self.directory, DEALING, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(_) => Ok(true),
-            Err(Errno::NOENT) => Ok(false),
-            Err(errno) => Err(errno).doing("stat", || DEALING),
-        }
-    }
-
-    /// The caller has dealt with the last refresh.
-    pub fn refresh_is_dealt_with(&self) {
-        self.clear(DEALING);
-    }
-
-    /// Notes which directory of a user's environments the instance that starts now is of.
-    pub fn bind(&self, environments: &OwnedFd) -> Result<()> {
-        self.clear(BOUND);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file = openat(&self.directory, BOUND, flags, Mode::RUSR | Mode::WUSR)
-            .doing("create", || BOUND)?;
-        write_all(&file, identity(environments)?.as_bytes()).doing("write", || BOUND)
-    }
-
-    /// Whether the instance belongs to this directory of a user's environments, and not to that of
-    /// an account that had the number before and whose environments were set aside while it
-    /// started.
-    pub fn is_of(&self, environments: &OwnedFd) -> Result<bool> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = match openat(&self.directory, BOUND, flags, Mode::empty()) {
-            Ok(file) => file,
-            // It was started before there were such notes.
-            Err(Errno::NOENT) => return Ok(true),
-            Err(errno) => return Err(errno).doing("open", || BOUND),
-        };
-        let mut buffer = [0_u8; 64];
-        let length = rustix::io::read(&file, &mut buffer).doing("read", || BOUND)?;
-        Ok(buffer[..length] == *identity(environments)?.as_bytes())
     }
 
     /// Ends the instance: SIGTERM to all of its processes, then, after `grace`, SIGKILL.
@@ -476,14 +410,8 @@ fn read_record(directory: &OwnedFd, name: &str) -> Result<Option<(Record, OwnedF
     Ok(record.map(|record| (record, file)))
 }
 
-/// A directory, as long as it exists.
-fn identity(directory: &OwnedFd) -> Result<String> {
-    let stat = fstat(directory).doing("stat", || "the environments of a user")?;
-    Ok(format!("{} {}\n", stat.st_dev, stat.st_ino))
-}
-
 /// The run-time directory of an environment, if there is one.
-fn directory(run: &Path, uid: u32, name: &EnvName) -> Result<Option<OwnedFd>> {
+pub(crate) fn directory(run: &Path, uid: u32, name: &EnvName) -> Result<Option<OwnedFd>> {
     let open = || {
         let user = root_directory(top_directory(run)?, &uid.to_string(), false)?;
         root_directory(&user, name.as_str(), false)
@@ -492,56 +420,6 @@ fn directory(run: &Path, uid: u32, name: &EnvName) -> Result<Option<OwnedFd>> {
         Err(error) if error.errno == Some(Errno::NOENT) => Ok(None),
         other => other.map(Some),
     }
-}
-
-/// How long somebody may keep an instance locked before others give up, and how often they look.
-pub const LONGEST: Duration = Duration::from_secs(60);
-pub(crate) const PAUSE: Duration = Duration::from_millis(3);
-
-/// When a wait for a lock that begins now ends.
-#[must_use]
-pub fn lock_deadline() -> Instant {
-    Instant::now() + LONGEST
-}
-
-/// Takes the lock. Not with a wait that has no end: whoever holds it may be frozen by its user, and root is not to
-/// hang for that.
-pub(crate) fn lock_within_reason(lock: &OwnedFd, name: &str, end: Instant) -> Result<()> {
-    let since = Instant::now();
-    loop {
-        match flock(lock, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) if Instant::now() < end => std::thread::sleep(PAUSE),
-            Err(Errno::WOULDBLOCK) => return Err(locked(lock, name, since)),
-            other => return other.doing("lock", || name),
-        }
-    }
-}
-
-fn locked(lock: &OwnedFd, name: &str, since: Instant) -> Error {
-    let holder = fstat(lock).ok().and_then(|stat| holder(stat.st_ino));
-    let holder = holder.map_or("a process".to_owned(), |pid| format!("process {pid}"));
-    let reason = format!(
-        "{holder} has kept it locked for {} seconds",
-        since.elapsed().as_secs()
-    );
-    Error::refused("lock the environment", format!("\"{name}\""), reason).hint(
-        "it copies or removes something large, or its user has frozen it; an administrator can kill it",
-    )
-}
-
-/// Who holds the flock(2) on the file of this inode number, from `/proc/locks`.
-fn holder(inode: u64) -> Option<u32> {
-    // Users can have any number of locks.
-    let locks = crate::process::start_of("/proc/locks", 1 << 20).ok()?;
-    let locks = String::from_utf8_lossy(&locks);
-    let file = format!(":{inode}");
-    locks.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        match fields[..] {
-            [_, "FLOCK", _, _, pid, place, ..] if place.ends_with(&file) => pid.parse().ok(),
-            _ => None,
-        }
-    })
 }
 
 fn open_lock(directory: &OwnedFd) -> Result<Option<OwnedFd>> {

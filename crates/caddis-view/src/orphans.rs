@@ -3,12 +3,12 @@
 
 use crate::account::Note;
 use crate::error::{Context, Error, Result};
-use crate::instance::{Runtime, lock_within_reason};
+use crate::instance::Runtime;
+use crate::lock::lock_within_reason;
+use crate::making::REMOVED as REMOVED_PREFIX;
 use crate::refresh::instances_of;
 use crate::stopping::stop_all;
-use crate::store::{
-    Environments, REMOVED as REMOVED_PREFIX, c_name, entries, environments, root_directory,
-};
+use crate::store::{Environments, c_name, entries, environments, root_directory};
 use crate::tree;
 use rustix::fs::{RenameFlags, fstat, renameat_with};
 use rustix::io::Errno;

@@ -4,12 +4,11 @@
 
 use crate::credentials::as_writer;
 use crate::error::{Context, Error, Result};
+use crate::layer_directories::{layer_directories, layer_names, make_directory};
+use crate::making::REMOVED;
 use crate::overlayfs;
 use crate::packages;
-use crate::store::{
-    Environments, REMOVED, c_name, layer_directories, layer_names, make_directory, missing,
-    root_directory,
-};
+use crate::store::{Environments, c_name, missing, root_directory};
 use crate::tree;
 use caddis_policy::EnvName;
 use rustix::fs::{AtFlags, RenameFlags, renameat_with, statat};

@@ -7,8 +7,9 @@ mod origin;
 mod place;
 
 use caddis_view::error::{Context, shown};
+use caddis_view::layer_directories::{self, WORK};
 use caddis_view::overlayfs::{OPAQUE, ORIGIN, REDIRECT, is_whiteout, marks};
-use caddis_view::store::{self, WORK, entries};
+use caddis_view::store::entries;
 use caddis_view::tree::open_directory;
 use caddis_view::{Result, tree, trial};
 use place::Place;
@@ -26,7 +27,7 @@ pub fn merged(environment: &OwnedFd, from_try: &OwnedFd, target: &OwnedFd) -> Re
     let tried = entries(from_try)?;
     for entry in &tried {
         if entry.ends_with(WORK) {
-            store::make_directory(target, entry.as_str())?;
+            layer_directories::make_directory(target, entry.as_str())?;
         } else {
             layer(environment, from_try, target, &name_of(entry))?;
         }
@@ -35,7 +36,7 @@ pub fn merged(environment: &OwnedFd, from_try: &OwnedFd, target: &OwnedFd) -> Re
         if entry == trial::TRY || entry == trial::KEPT || tried.contains(&entry) {
             // Done, or not the environment's.
         } else if entry.ends_with(WORK) {
-            store::make_directory(target, entry.as_str())?;
+            layer_directories::make_directory(target, entry.as_str())?;
         } else {
             let root = Rc::new(tree::duplicate(environment)?);
             let to = Rc::new(tree::duplicate(target)?);

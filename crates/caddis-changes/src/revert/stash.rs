@@ -2,7 +2,8 @@
 //! so that a rename takes it away, and brings it back if need be. Copies of environments leave it out.
 
 use caddis_view::error::Context;
-use caddis_view::store::{entries, make_directory, root_directory};
+use caddis_view::layer_directories::make_directory;
+use caddis_view::store::{entries, root_directory};
 use caddis_view::{Result, tree};
 use rustix::fs::{RenameFlags, renameat_with};
 use rustix::io::Errno;

@@ -15,7 +15,8 @@ pub(crate) mod trial;
 
 use crate::host::RUN;
 use caddis_policy::EnvName;
-use caddis_view::instance::{REMOVED, lock_deadline};
+use caddis_view::instance::REMOVED;
+use caddis_view::lock::lock_deadline;
 use caddis_view::{Result, Runtime};
 use std::path::Path;
 use std::time::Instant;

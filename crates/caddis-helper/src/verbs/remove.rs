@@ -7,7 +7,7 @@ use crate::answer::Answer;
 use crate::caller::Whom;
 use crate::host::RUN;
 use caddis_policy::{EnvName, Policy};
-use caddis_view::instance::LONGEST;
+use caddis_view::lock::LONGEST;
 use caddis_view::stopping::stop_each;
 use caddis_view::store::{Environments, missing};
 use caddis_view::{Error, Runtime};
