@@ -5,6 +5,7 @@ use caddis_view::account::names_in;
 use caddis_view::error::Context;
 use caddis_view::{Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -50,7 +51,15 @@ fn answer(uid: u32) -> Result<Answer> {
         return Ok(Answer::Silence);
     };
     let failed = |error| Error::refused("ask", program, error);
-    let mut child = Command::new(program)
+    // Of nobody's processes the kernel counts all there are against the caller's limit; others could
+    // use that up. Where root may not raise it, it stays.
+    let limit = getrlimit(Resource::Nproc);
+    let none = Rlimit {
+        current: None,
+        maximum: None,
+    };
+    let _ = setrlimit(Resource::Nproc, none);
+    let child = Command::new(program)
         .arg("passwd")
         .arg(uid.to_string())
         .env_clear()
@@ -61,8 +70,9 @@ fn answer(uid: u32) -> Result<Answer> {
         // With a user named, the standard library drops the groups, too.
         .gid(NOBODY)
         .uid(NOBODY)
-        .spawn()
-        .map_err(failed)?;
+        .spawn();
+    setrlimit(Resource::Nproc, limit).doing("restore", || "the limit of processes")?;
+    let mut child = child.map_err(failed)?;
     let text = match read(&mut child, Instant::now() + LONGEST) {
         Ok(text) => text,
         Err(error) => {

@@ -43,8 +43,19 @@ impl Process {
         !self.inner.is_empty()
     }
 
-    /// Its command line, its name if it has none; bytes as the process left them.
+    /// Its command line, its name if it has none; bytes as the process left them. Not those of
+    /// another process that has got its number since, which may be anybody's.
     pub fn command(&self) -> Vec<u8> {
+        let command = self.command_now();
+        let stat = Stat::of(self.host).ok().flatten();
+        let same = stat.is_some_and(|stat| stat.started / TICKS == self.started);
+        match same {
+            true => command,
+            false => b"[ended]".to_vec(),
+        }
+    }
+
+    fn command_now(&self) -> Vec<u8> {
         let mut line = self.read("cmdline");
         while line.last() == Some(&0) {
             line.pop();
@@ -136,7 +147,9 @@ pub fn of_instance<'a>(
     instance: &Instance,
 ) -> Vec<(&'a Process, Option<i32>)> {
     let first = instance.pid.as_raw_nonzero().get();
-    let Some(init) = all.get(&first) else {
+    // When the processes were read, its number may have been that of a process of the host, in
+    // whose namespace are all others of the host.
+    let Some(init) = all.get(&first).filter(|init| init.is_below()) else {
         return Vec::new();
     };
     // Downwards from those of its pid namespace, so that each is visited once however deep it is.

@@ -48,13 +48,15 @@ pub struct Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        // Process 1 holds the lock, too, before it has written a record.
+        if !self.held.get() || self.shared.get() {
+            return;
+        }
         // What cannot be looked at or removed now is swept later.
-        if self.held.get() && self.is_needed().is_ok_and(|needed| !needed) {
+        if self.is_needed().is_ok_and(|needed| !needed) {
             let _ = self.remove_all();
         }
-        if self.held.get() && !self.shared.get() {
-            let _ = self.unlock();
-        }
+        let _ = self.unlock();
     }
 }
 

@@ -87,7 +87,6 @@ impl Environments {
     pub fn of(state: &Path, uid: u32, create: bool) -> Result<Option<Environments>> {
         let local = Local::settled(uid);
         let found = Environments::of_anybody(state, uid)?;
-        let is_new = found.is_none();
         let note = match &found {
             Some(found) => Note::read(&found.directory)?,
             None => None,
@@ -105,8 +104,9 @@ impl Environments {
         };
         if let Claim::New(account) = &claim {
             match account.note(&found.directory) {
-                // No room, for one. They are there and can be used; it is noted the next time.
-                Err(_) if !is_new => {}
+                // No room, for one. They can be looked at; it is noted the next time. Nothing is made
+                // or started without a note: the next account with the number would get it.
+                Err(_) if !create => {}
                 other => other?,
             }
         }
