@@ -390,7 +390,7 @@ fn a_directory_service_that_is_away_takes_nothing_from_anybody() {
     assert!(!host.exists("/var/lib/caddis/env/7000"));
 }
 
-/// On the old code, a list of accounts without its last newline let whoever had the number in.
+/// On the old code, a list of accounts without its last newline let every account with the number in.
 #[test]
 fn while_the_list_of_accounts_says_nothing_a_name_service_decides() {
     let host = with_service();

@@ -1,4 +1,4 @@
-//! Whoever looks at the processes of others decides what that costs, not those who are looked at.
+//! A process that is looked at does not decide what the look costs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use caddis_lab::{Host, HostChild, eventually};

@@ -51,8 +51,8 @@ fn answer(uid: u32) -> Result<Answer> {
         return Ok(Answer::Silence);
     };
     let failed = |error| Error::refused("ask", program, error);
-    // Of nobody's processes the kernel counts all there are against the caller's limit; others could
-    // use that up. Where root may not raise it, it stays.
+    // The kernel compares the number of all of nobody's processes with the caller's limit, so others
+    // could use that up. Where root may not raise it, it stays.
     let limit = getrlimit(Resource::Nproc);
     let none = Rlimit {
         current: None,
@@ -76,7 +76,7 @@ fn answer(uid: u32) -> Result<Answer> {
     let text = match read(&mut child, Instant::now() + LONGEST) {
         Ok(text) => text,
         Err(error) => {
-            // Not waited for: it may be where no signal reaches it. Whoever adopts it does so.
+            // Not waited for: it may be where no signal reaches it. Its next parent reaps it.
             let _ = child.kill();
             return Err(error);
         }

@@ -96,7 +96,7 @@ pub fn of_user(user: u32, range: &IdRange) -> BTreeMap<i32, Process> {
     })
 }
 
-/// Those that may be in an environment that is meant: for a user who asks, no more than their own.
+/// Those that may be in one of the requested environments: for a user, no more than their own.
 pub(crate) fn of_those(policy: &Policy, whom: &Whom, uids: &[u32]) -> BTreeMap<i32, Process> {
     let range = |uid| {
         let name = local_name("/etc/passwd", uid);

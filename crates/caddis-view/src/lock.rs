@@ -16,8 +16,8 @@ pub fn lock_deadline() -> Instant {
     Instant::now() + LONGEST
 }
 
-/// Takes the lock. Not with a wait that has no end: whoever holds it may be frozen by its user, and root is not to
-/// hang for that.
+/// Takes the lock. The wait has an end: a user may have frozen the process that holds the lock, and
+/// root must not hang with it.
 pub(crate) fn lock_within_reason(lock: &OwnedFd, name: &str, end: Instant) -> Result<()> {
     let since = Instant::now();
     loop {

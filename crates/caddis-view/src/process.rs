@@ -124,8 +124,8 @@ pub struct Status {
 impl Status {
     /// `None`: there is no such process.
     ///
-    /// The file `status` is the last resort: the kernel writes down all groups for whoever reads its
-    /// first byte, and container root can give 65,536 to each process, which takes 30 milliseconds.
+    /// The file `status` is the last resort: the kernel writes down all groups before the first
+    /// byte is read, and container root can give 65,536 to each process, which takes 30 milliseconds.
     #[must_use]
     pub fn of(pid: i32) -> Option<Status> {
         Status::without_groups(pid)
@@ -185,7 +185,7 @@ fn below(text: &[u8]) -> Option<Vec<i32>> {
     Some(ids.filter_map(|id| id.parse().ok()).collect())
 }
 
-/// The same of the process `pid`, from what is told of a descriptor for it; `None`: it is gone.
+/// The same of the process `pid`, from the `fdinfo` of a pidfd for it; `None`: it is gone.
 fn inner(info: &[u8], pid: i32) -> Option<Vec<i32>> {
     let there = field(info, "Pid:")?.trim().parse() == Ok(pid);
     there.then(|| below(info))?
