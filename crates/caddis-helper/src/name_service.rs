@@ -51,8 +51,8 @@ fn answer(uid: u32) -> Result<Answer> {
         return Ok(Answer::Silence);
     };
     let failed = |error| Error::refused("ask", program, error);
-    // The kernel compares the number of all of nobody's processes with the caller's limit, so others
-    // could use that up. Where root may not raise it, it stays.
+    // The kernel compares the number of all of nobody's processes with the caller's limit, so
+    // others could use that up. Where root may not raise it, it stays.
     let limit = getrlimit(Resource::Nproc);
     let none = Rlimit {
         current: None,

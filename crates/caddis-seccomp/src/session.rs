@@ -19,8 +19,8 @@ pub struct Session {
     /// A filter does not see ids: this is for the user's own, too, though their events are theirs
     /// on the host as well.
     pub perf_events: bool,
-    /// add_key(2), keyctl(2), request_key(2), pipes for notifications, which only keys send, and keys
-    /// of encrypted directories (fscrypt), which count against the same quota of a uid.
+    /// add_key(2), keyctl(2), request_key(2), pipes for notifications, which only keys send, and
+    /// keys of encrypted directories (fscrypt), which count against the same quota of a uid.
     ///
     /// Not some operations of keyctl(2): most of them make the keyrings of a uid if it has none,
     /// which stay, and which each nested user namespace has of its own.

@@ -55,7 +55,7 @@ impl Runtime {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file = openat(&self.directory, BOUND, flags, Mode::RUSR | Mode::WUSR)
             .doing("create", || BOUND)?;
-        write_all(&file, identity(environments)?.as_bytes()).doing("write", || BOUND)
+        write_all(&file, text(identity(environments)?).as_bytes()).doing("write", || BOUND)
     }
 
     /// Whether the instance belongs to this directory of a user's environments, and not to that of
@@ -71,12 +71,16 @@ impl Runtime {
         };
         let mut buffer = [0_u8; 64];
         let length = rustix::io::read(&file, &mut buffer).doing("read", || BOUND)?;
-        Ok(buffer[..length] == *identity(environments)?.as_bytes())
+        Ok(buffer[..length] == *text(identity(environments)?).as_bytes())
     }
 }
 
-/// A directory, as long as it exists.
-fn identity(directory: &OwnedFd) -> Result<String> {
+/// What the kernel knows a directory by, as long as it exists.
+pub(crate) fn identity(directory: &OwnedFd) -> Result<(u64, u64)> {
     let stat = fstat(directory).doing("stat", || "the environments of a user")?;
-    Ok(format!("{} {}\n", stat.st_dev, stat.st_ino))
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+fn text((device, inode): (u64, u64)) -> String {
+    format!("{device} {inode}\n")
 }

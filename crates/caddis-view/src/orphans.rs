@@ -6,11 +6,12 @@ use crate::error::{Context, Error, Result};
 use crate::instance::Runtime;
 use crate::lock::lock_within_reason;
 use crate::making::REMOVED as REMOVED_PREFIX;
+use crate::notes::identity;
 use crate::refresh::instances_of;
 use crate::stopping::stop_all;
 use crate::store::{Environments, c_name, entries, environments, root_directory};
 use crate::tree;
-use rustix::fs::{RenameFlags, fstat, renameat_with};
+use rustix::fs::{RenameFlags, renameat_with};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -104,11 +105,6 @@ fn is_still(all: &OwnedFd, name: &str, directory: &OwnedFd) -> Result<bool> {
         other => other?,
     };
     Ok(identity(&now)? == identity(directory)?)
-}
-
-fn identity(directory: &OwnedFd) -> Result<(u64, u64)> {
-    let stat = fstat(directory).doing("stat", || "a directory")?;
-    Ok((stat.st_dev, stat.st_ino))
 }
 
 /// Gives a directory the first free name of those that begin with `prefix` and its own.
